@@ -1,0 +1,277 @@
+package jsonrpc
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// maxDepth bounds the nesting of a text.
+const maxDepth = 1000
+
+// state says what the scanner expects next.
+type state uint8
+
+const (
+	wantValue state = iota
+	wantValueOrEnd
+	wantKeyOrEnd
+	wantKey
+	wantColon
+	wantCommaOrEnd
+	inString
+	inEscape
+	inHex
+	inLiteral
+	inMinus
+	inZero
+	inInt
+	inDot
+	inFraction
+	inE
+	inESign
+	inExponent
+	done
+)
+
+// scanner checks one JSON text while its bytes arrive (RFC 8259) and notes where the members of the
+// outermost object are. White space that would end a line becomes a blank, in place: inside strings it is
+// not allowed, so the text means the same and fits on a line.
+type scanner struct {
+	envelope
+
+	state  state
+	rest   string // what is left of a literal
+	hex    int    // digits left of \uXXXX
+	key    bool   // the string is a member name
+	depth  int
+	object [maxDepth/64 + 1]uint64 // a bit a level: set for an object
+	off    int                     // offset of the next byte to feed
+	start  int                     // where the value at depth 1 begins
+	name   []byte                  // raw name of the member at depth 1
+}
+
+// feed takes the next bytes of the text. It returns "" or what is wrong with them.
+func (s *scanner) feed(p []byte) string {
+	for i := 0; i < len(p); {
+		if s.state == inString {
+			n := plain(p[i:])
+			if s.key && s.depth == 1 {
+				s.collect(p[i : i+n])
+			}
+			if i += n; i == len(p) {
+				break
+			}
+			if reason := s.special(p[i], i); reason != "" {
+				return reason
+			}
+			i++
+			continue
+		}
+		again, reason := s.step(p, i)
+		if reason != "" {
+			return reason
+		}
+		if !again {
+			i++
+		}
+	}
+	s.off += len(p)
+	return ""
+}
+
+// special handles the byte that ends a run of plain bytes in a string.
+func (s *scanner) special(c byte, i int) string {
+	switch {
+	case c == '\\':
+		s.state = inEscape
+		s.collectByte(c)
+	case c != '"':
+		return "control character in a string"
+	case s.key:
+		s.state = wantColon
+	default:
+		s.endValue(i + 1)
+	}
+	return ""
+}
+
+// step takes p[i] outside a run of plain bytes. again means that the byte ended a number and is to be taken
+// once more.
+func (s *scanner) step(p []byte, i int) (again bool, reason string) {
+	c := p[i]
+	if s.state >= inEscape && s.state < done {
+		return s.inside(c, i)
+	}
+	switch c {
+	case ' ', '\t':
+		return false, ""
+	case '\n', '\r':
+		p[i] = ' '
+		return false, ""
+	}
+	return false, s.token(c, i)
+}
+
+// token takes a byte between values.
+func (s *scanner) token(c byte, i int) string {
+	switch s.state {
+	case wantValueOrEnd:
+		if c == ']' {
+			return s.pop(i)
+		}
+		return s.beginValue(c, i)
+	case wantValue:
+		return s.beginValue(c, i)
+	case wantKeyOrEnd, wantKey:
+		if c == '}' && s.state == wantKeyOrEnd {
+			return s.pop(i)
+		}
+		if c != '"' {
+			return "a member name is missing"
+		}
+		s.state, s.key = inString, true
+		if s.depth == 1 {
+			s.name = s.name[:0]
+		}
+		return ""
+	case wantColon:
+		if c != ':' {
+			return "a colon is missing"
+		}
+		s.state = wantValue
+		return ""
+	case wantCommaOrEnd:
+		return s.comma(c, i)
+	default:
+		return "text after the end of the message"
+	}
+}
+
+func (s *scanner) comma(c byte, i int) string {
+	object := s.isObject()
+	switch {
+	case c == ',' && object:
+		s.state = wantKey
+	case c == ',':
+		s.state = wantValue
+	case c == '}' && object, c == ']' && !object:
+		return s.pop(i)
+	default:
+		return "a comma or the end is missing"
+	}
+	return ""
+}
+
+func (s *scanner) beginValue(c byte, i int) string {
+	if s.depth == 1 {
+		s.start = s.off + i
+	}
+	s.key = false
+	switch {
+	case c == '{':
+		return s.push(wantKeyOrEnd)
+	case c == '[':
+		return s.push(wantValueOrEnd)
+	case c == '"':
+		s.state = inString
+	case c == '-':
+		s.state = inMinus
+	case c == '0':
+		s.state = inZero
+	case c >= '1' && c <= '9':
+		s.state = inInt
+	case c == 't':
+		s.state, s.rest = inLiteral, "rue"
+	case c == 'f':
+		s.state, s.rest = inLiteral, "alse"
+	case c == 'n':
+		s.state, s.rest = inLiteral, "ull"
+	default:
+		return "a value is missing"
+	}
+	return ""
+}
+
+func (s *scanner) push(next state) string {
+	if s.depth == maxDepth {
+		return "nested too deep"
+	}
+	if s.depth == 0 && next == wantValueOrEnd {
+		s.array = true
+	}
+	s.depth++
+	word, bit := s.depth/64, uint64(1)<<(s.depth%64)
+	if next == wantKeyOrEnd {
+		s.object[word] |= bit
+	} else {
+		s.object[word] &^= bit
+	}
+	s.state = next
+	return ""
+}
+
+func (s *scanner) pop(i int) string {
+	s.depth--
+	if s.depth == 0 {
+		s.closing = s.off + i
+	}
+	s.endValue(i + 1)
+	return ""
+}
+
+func (s *scanner) isObject() bool { return s.object[s.depth/64]&(1<<(s.depth%64)) != 0 }
+
+// endValue notes that a value ended before p[i].
+func (s *scanner) endValue(i int) {
+	switch s.depth {
+	case 0:
+		s.state = done
+		return
+	case 1:
+		if !s.array {
+			s.note(s.name, span{s.start, s.off + i})
+		}
+	}
+	s.state = wantCommaOrEnd
+}
+
+// complete reports whether the text is whole.
+func (s *scanner) complete() bool { return s.state == done }
+
+// collect keeps the name of a member of the outermost object; a name too long to be ours is cut.
+func (s *scanner) collect(p []byte) {
+	if room := maxName - len(s.name); len(p) > room {
+		p = p[:room]
+	}
+	s.name = append(s.name, p...)
+}
+
+func (s *scanner) collectByte(c byte) {
+	if s.key && s.depth == 1 && len(s.name) < maxName {
+		s.name = append(s.name, c)
+	}
+}
+
+const (
+	low  = 0x0101010101010101
+	high = 0x8080808080808080
+)
+
+// plain returns how many bytes at the beginning of p are neither a quote, a backslash nor a control
+// character. It looks at eight bytes at a time.
+func plain(p []byte) int {
+	n := 0
+	for len(p)-n >= 8 {
+		w := binary.LittleEndian.Uint64(p[n:])
+		quote, slash := w^(low*'"'), w^(low*'\\')
+		found := ((quote - low) &^ quote) | ((slash - low) &^ slash) | ((w - low*' ') &^ w)
+		if found &= high; found != 0 {
+			return n + bits.TrailingZeros64(found)/8
+		}
+		n += 8
+	}
+	for n < len(p) && p[n] != '"' && p[n] != '\\' && p[n] >= ' ' {
+		n++
+	}
+	return n
+}
