@@ -154,13 +154,10 @@ func (m *Message) classify() string {
 		return `member jsonrpc must be "2.0"`
 	}
 	if raw := m.raw(memberID); raw != nil {
-		id, ok := ReadID(raw)
-		if !ok && string(raw) != "null" {
+		if _, ok := ReadID(raw); !ok && string(raw) != "null" {
 			return "id must be a string or a number"
 		}
-		if m.id = ID(raw); ok && len(id) != len(raw) {
-			m.id = id
-		}
+		m.id = ID(raw)
 	}
 	if m.at[memberMethod].ok() {
 		return m.classifyCall()

@@ -21,15 +21,16 @@ func (c *Calls) Add(id ID) (<-chan *Message, error) {
 		c.waiting = map[ID]chan *Message{}
 	}
 	answer := make(chan *Message, 1)
-	c.waiting[id] = answer
+	c.waiting[id.Key()] = answer
 	return answer, nil
 }
 
 // Deliver hands a response to who waits for it and reports whether somebody did. It does not block.
 func (c *Calls) Deliver(m *Message) bool {
+	key := m.ID().Key()
 	c.mu.Lock()
-	answer, ok := c.waiting[m.ID()]
-	delete(c.waiting, m.ID())
+	answer, ok := c.waiting[key]
+	delete(c.waiting, key)
 	c.mu.Unlock()
 	if ok {
 		answer <- m
@@ -40,7 +41,7 @@ func (c *Calls) Deliver(m *Message) bool {
 // Remove gives up waiting.
 func (c *Calls) Remove(id ID) {
 	c.mu.Lock()
-	delete(c.waiting, id)
+	delete(c.waiting, id.Key())
 	c.mu.Unlock()
 }
 

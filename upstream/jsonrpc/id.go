@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 )
 
-// ID is an id, or a progress token, as it is written: `1`, `"1"`, `9007199254740993`. Ids are equal when they are
-// written alike. "" is the absence of an id, `null` the id of an answer to a request that could not be read.
+// ID is an id, or a progress token, as it is written: `1`, `"1"`, `9007199254740993`. "" is the absence of an
+// id, `null` the id of an answer to a request that could not be read.
 type ID string
 
 // Null is the id of an answer to a request that could not be read.
@@ -16,26 +17,22 @@ const Null ID = "null"
 // Int returns the id for a number.
 func Int(n int64) ID { return ID(strconv.FormatInt(n, 10)) }
 
-// ReadID returns raw as an id, false when it is neither a string nor a number. A string that is written with
-// escapes is returned as this package writes it, so that an id compares equal however it is written.
+// Key returns the id in the one spelling by which ids are compared: a string may be written with escapes.
+func (id ID) Key() ID {
+	if strings.IndexByte(string(id), '\\') < 0 {
+		return id
+	}
+	s, _ := ReadString(Raw(id))
+	return ID(Quote(s))
+}
+
+// ReadID returns raw as an id, false when it is neither a string nor a number.
 func ReadID(raw Raw) (ID, bool) {
 	if len(raw) == 0 {
 		return "", false
 	}
-	switch c := raw[0]; {
-	case c == '-' || c >= '0' && c <= '9':
-		return ID(raw), true
-	case c != '"':
-		return "", false
-	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return ID(raw), true
-	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return "", false
-	}
-	return ID(Quote(s)), true
+	c := raw[0]
+	return ID(raw), c == '"' || c == '-' || c >= '0' && c <= '9'
 }
 
 // Quote returns s as a JSON string.

@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 		{`{"jsonrpc":"2.0","id":1,"method":"ping"}`, Request, "1", "ping"},
 		{`{"jsonrpc":"2.0","id":"1","method":"ping","params":[]}`, Request, `"1"`, "ping"},
 		{`{"id":9007199254740993,"jsonrpc":"2.0","method":"a\/b"}`, Request, "9007199254740993", "a/b"},
-		{`{"jsonrpc":"2.0","id":"\u0041","method":"x"}`, Request, `"A"`, "x"},
+		{`{"jsonrpc":"2.0","id":"\u0041","method":"x"}`, Request, `"\u0041"`, "x"},
 		{`{"jsonrpc":"2.0","method":"x","extra":{"id":1}}`, Notification, "", "x"},
 		{`{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}`, Response, "null", ""},
 		{`{"jsonrpc":"2.0","id":1e3,"result":null}`, Response, "1e3", ""},

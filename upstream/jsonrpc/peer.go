@@ -1,0 +1,23 @@
+package jsonrpc
+
+import "context"
+
+// Sender takes messages for the other side of a session.
+type Sender interface {
+	// Send sends one message, in the order in which one goroutine calls it. It blocks while the other side
+	// does not take what was sent before. Any goroutine may call it.
+	Send(t Text) error
+}
+
+// Handler serves what the other side of a session sends.
+type Handler interface {
+	// Request serves a request and returns the answer, nil for none. It is called on its own goroutine; ctx
+	// ends when the other side cancels the request or is gone.
+	Request(ctx context.Context, m *Message) Text
+	// Notification takes a notification. It is called in the order of arrival and does not block.
+	Notification(m *Message)
+	// Response takes the answer to a request that went out through the Sender. It does not block.
+	Response(m *Message)
+	// Close ends the session and waits for its goroutines; ctx bounds the wait.
+	Close(ctx context.Context)
+}
