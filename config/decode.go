@@ -1,0 +1,127 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/v2"
+)
+
+// defaults returns the values that hold where the file says nothing. They are the lowest layer: checks come after
+// decoding and change nothing.
+func defaults(servers []string) map[string]any {
+	each := map[string]any{}
+	for _, name := range servers {
+		each[name] = map[string]any{
+			"prefix":         name,
+			"enabled":        true,
+			"connectTimeout": 30 * time.Second,
+			"callTimeout":    10 * time.Minute,
+			"ping":           map[string]any{"interval": time.Minute, "timeout": 10 * time.Second},
+		}
+	}
+	return map[string]any{
+		"version":    1,
+		"startup":    map[string]any{"wait": 3 * time.Second},
+		"log":        map[string]any{"level": "info", "format": "text"},
+		"naming":     map[string]any{"separator": "_", "maxLength": 48},
+		"limits":     map[string]any{"message": int64(64 << 20)},
+		"mcpServers": each,
+	}
+}
+
+// decode merges the layers, the lowest first, and fills a file. It reports values that do not fit their type.
+func (l *loader) decode(layers ...map[string]any) (*file, error) {
+	k := koanf.New(separator)
+	for _, layer := range layers {
+		if err := k.Load(confmap.Provider(layer, ""), nil); err != nil {
+			return nil, fmt.Errorf("merge: %w", err)
+		}
+	}
+	var f file
+	err := k.UnmarshalWithConf("", &f, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
+		DecodeHook: mapstructure.DecodeHookFuncValue(l.hook),
+		MatchName:  func(key, field string) bool { return key == field },
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	return &f, nil
+}
+
+// hook turns a ref into the value that its target wants, or reports why it cannot.
+func (l *loader) hook(from, to reflect.Value) (any, error) {
+	if from.Type() != reflect.TypeFor[ref]() || to.Kind() == reflect.Pointer {
+		return from.Interface(), nil
+	}
+	v := l.leaves[from.Int()]
+	value, ok := l.convert(v, to.Type())
+	if !ok {
+		l.report(v.at, fmt.Sprintf("%q is not %s", v.source, article(to.Type())), "write "+wanted(to.Type()))
+		return to.Interface(), nil
+	}
+	return value, nil
+}
+
+// article names a type as in "is not a duration".
+func article(t reflect.Type) string {
+	short, _, _ := strings.Cut(wanted(t), " such as ")
+	return short
+}
+
+// convert returns the value of a leaf as type t.
+func (l *loader) convert(v leaf, t reflect.Type) (any, bool) {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return l.duration(v)
+	case t.Kind() == reflect.Int64:
+		return parseSize(v.scalar)
+	case t.Kind() == reflect.Int:
+		n, err := strconv.Atoi(v.scalar)
+		return n, err == nil
+	case t.Kind() == reflect.Bool:
+		return v.scalar == "true", v.scalar == "true" || v.scalar == "false"
+	}
+	return v.scalar, true
+}
+
+// duration reads 30s or 1h30m. A plain number is taken for seconds, with a warning: other programs mean
+// milliseconds.
+func (l *loader) duration(v leaf) (time.Duration, bool) {
+	if d, err := time.ParseDuration(v.scalar); err == nil {
+		return d, true
+	}
+	seconds, err := strconv.ParseFloat(v.scalar, 64)
+	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > math.MaxInt64/float64(time.Second)/2 {
+		return 0, false
+	}
+	l.warn(v.at, fmt.Sprintf("%q has no unit and is read as seconds", v.source), fmt.Sprintf("write %ss", v.scalar))
+	return time.Duration(seconds * float64(time.Second)), true
+}
+
+// parseSize reads 64MiB, 1.5GB or a number of bytes.
+func parseSize(s string) (int64, bool) {
+	units := []struct {
+		name string
+		size float64
+	}{{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"b", 1}, {"", 1}}
+	s = strings.ToLower(strings.TrimSpace(s))
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+		if err != nil || math.IsNaN(n) || math.Abs(n*u.size) > 1<<62 {
+			return 0, false
+		}
+		return int64(n * u.size), true
+	}
+	return 0, false
+}

@@ -1,0 +1,2 @@
+// Package config reads and checks the configuration file.
+package config

@@ -1,0 +1,139 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// lookup returns the value of an environment variable.
+type lookup func(name string) (string, bool)
+
+// expandError says why a string cannot be expanded. It holds no value of a variable.
+type expandError struct{ msg, hint string }
+
+func (e *expandError) Error() string { return e.msg }
+
+const maxNested = 8 // of ${A:-${B:-…}}
+
+// expand replaces ${VAR}, ${env:VAR}, ${VAR:-default}, ${VAR:?message} and $$ in s. What a variable holds is not
+// expanded again; a default is, as it stands in the file. As in a shell, ":-" and ":?" take an empty variable for
+// an unset one. Any other "$" stands for itself.
+func expand(s string, env lookup) (string, error) { return expandNested(s, env, 0) }
+
+func expandNested(s string, env lookup, depth int) (string, error) {
+	if !strings.Contains(s, "$") {
+		return s, nil
+	}
+	if depth > maxNested {
+		return "", &expandError{fmt.Sprintf("defaults are nested deeper than %d levels", maxNested), "write fewer"}
+	}
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(s, '$')
+		if i < 0 || i+1 == len(s) {
+			b.WriteString(s)
+			return b.String(), nil
+		}
+		b.WriteString(s[:i])
+		switch s[i+1] {
+		case '$':
+			b.WriteByte('$')
+			s = s[i+2:]
+		case '{':
+			end := closingBrace(s[i+2:])
+			if end < 0 {
+				return "", &expandError{`"${" has no "}"`, `write "$${" for the text itself`}
+			}
+			value, err := variable(s[i+2:i+2+end], env, depth)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(value)
+			s = s[i+2+end+1:]
+		default:
+			b.WriteByte('$')
+			s = s[i+1:]
+		}
+	}
+}
+
+// closingBrace returns the offset of the brace that closes a "${" before s, or -1.
+func closingBrace(s string) int {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '}' && depth == 0:
+			return i
+		case s[i] == '}':
+			depth--
+		case strings.HasPrefix(s[i:], "$$"):
+			i++
+		case strings.HasPrefix(s[i:], "${"):
+			depth++
+			i++
+		}
+	}
+	return -1
+}
+
+// variable returns what stands for the expression between the braces.
+func variable(expr string, env lookup, depth int) (string, error) {
+	name := strings.TrimPrefix(expr, "env:")
+	end := strings.IndexFunc(name, func(r rune) bool { return !isNameChar(r) })
+	var rest string
+	if end >= 0 {
+		name, rest = name[:end], name[end:]
+	}
+	value, set := env(name)
+	switch {
+	case expr == "/" || expr == "pathSeparator":
+		return string(os.PathSeparator), nil
+	case expr == "userHome":
+		return homeFolder(env)
+	case isEditorVariable(expr):
+		return "", &expandError{fmt.Sprintf("${%s} is known to the editor only", expr), "write the value, or a variable of the environment"}
+	case name == "" || (rest != "" && !strings.HasPrefix(rest, ":-") && !strings.HasPrefix(rest, ":?")):
+		return "", &expandError{fmt.Sprintf("${%s} is not understood", expr), "write ${NAME}, ${NAME:-default} or ${NAME:?message}"}
+	case strings.HasPrefix(rest, ":-") && value == "":
+		return expandNested(rest[2:], env, depth+1)
+	case strings.HasPrefix(rest, ":?") && value == "":
+		return "", &expandError{fmt.Sprintf("variable %s is not set", name), rest[2:]}
+	case !set:
+		return "", &expandError{fmt.Sprintf("variable %s is not set", name), fmt.Sprintf("set it or write ${%s:-default}", name)}
+	}
+	return value, nil
+}
+
+// isNameChar tells whether r may stand in the name of a variable; ProgramFiles(x86) is one on Windows.
+func isNameChar(r rune) bool {
+	return isLetter(r) || r >= '0' && r <= '9' || r == '_' || r == '(' || r == ')' || r == '.'
+}
+
+// isEditorVariable tells whether VS Code, Cursor or their like replace that expression themselves.
+func isEditorVariable(expr string) bool {
+	for _, prefix := range []string{"workspaceFolder", "workspaceRoot", "fileWorkspaceFolder", "input:", "config:", "command:", "file:", "cwd"} {
+		if expr == prefix || strings.HasPrefix(expr, prefix) && prefix != "cwd" {
+			return true
+		}
+	}
+	return false
+}
+
+// homeFolder returns the user's home folder.
+func homeFolder(env lookup) (string, error) {
+	for _, name := range homeVariables() {
+		if home, _ := env(name); home != "" {
+			return home, nil
+		}
+	}
+	return "", &expandError{"the home folder is not known", fmt.Sprintf("set %s", homeVariables()[0])}
+}
+
+func homeVariables() []string {
+	if runtime.GOOS == "windows" {
+		return []string{"USERPROFILE", "HOME"}
+	}
+	return []string{"HOME"}
+}

@@ -1,0 +1,36 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Find returns the file to load when none is named: $PLAIT_CONFIG, else plait.{yaml,yml,toml,json} in the folder
+// plait of the user's config folder. It never looks into the current folder: a file that merely lies there could
+// run commands. The error says what to do. It is Problems when there is more than one file.
+func Find(lookupEnv func(string) (string, bool)) (string, error) {
+	if path, _ := lookupEnv("PLAIT_CONFIG"); path != "" {
+		return path, nil
+	}
+	folder, err := userFolder(lookupEnv)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, ext := range []string{"yaml", "yml", "toml", "json"} {
+		path := filepath.Join(folder, "plait."+ext)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			found = append(found, path)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("there is no configuration file; write %s, or name one with --config FILE or $PLAIT_CONFIG",
+			filepath.Join(folder, "plait.yaml"))
+	case 1:
+		return found[0], nil
+	}
+	return "", whole(found[0], "stands beside "+strings.Join(found[1:], " and "), "keep one of them, or name one with --config FILE")
+}

@@ -1,0 +1,147 @@
+package config
+
+import (
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// file is the shape of a whole file.
+type file struct {
+	Version    int               `koanf:"version"`
+	Schema     string            `koanf:"$schema"`
+	Startup    Startup           `koanf:"startup"`
+	Log        Log               `koanf:"log"`
+	Naming     Naming            `koanf:"naming"`
+	Limits     Limits            `koanf:"limits"`
+	MCPServers map[string]*entry `koanf:"mcpServers"`
+}
+
+// entry is the shape of a server in a file.
+type entry struct {
+	Server   `koanf:",squash"`
+	EnvFile  fileList `koanf:"envFile"`
+	Disabled bool     `koanf:"disabled"`
+	Enabled  bool     `koanf:"enabled"`
+
+	// As Codex writes them: the names of variables that hold a bearer token and header values.
+	BearerTokenEnvVar string            `koanf:"bearerTokenEnvVar"`
+	EnvHTTPHeaders    map[string]string `koanf:"envHttpHeaders"`
+}
+
+// fileList is a list in which one element may stand alone.
+type fileList []string
+
+// isOwn tells whether a file is written for plait, so that every key it does not know is a mistake: a YAML or
+// TOML file, or one that is named plait. Other JSON files, and the config.toml of Codex, belong to a client of
+// MCP servers, which has keys of its own there.
+func isOwn(name string) bool {
+	base := strings.ToLower(filepath.Base(name))
+	stem := strings.TrimSuffix(base, filepath.Ext(base))
+	switch filepath.Ext(base) {
+	case ".yaml", ".yml":
+		return true
+	case ".toml":
+		return base != "config.toml"
+	default:
+		return stem == "plait"
+	}
+}
+
+// camel returns a key that is spelled snake_case or kebab-case as camelCase.
+func camel(key string) string {
+	if !strings.ContainsAny(key, "_-") {
+		return key
+	}
+	words := strings.FieldsFunc(key, func(r rune) bool { return r == '_' || r == '-' })
+	for i, word := range words {
+		if i > 0 {
+			words[i] = strings.ToUpper(word[:1]) + word[1:]
+		}
+	}
+	return strings.Join(words, "")
+}
+
+// canonical returns our name of a key of t, whichever way it is spelled.
+func canonical(t reflect.Type, key string) string {
+	key = camel(key)
+	switch t {
+	case reflect.TypeFor[file]():
+		if key == "servers" { // VS Code
+			return "mcpServers"
+		}
+	case reflect.TypeFor[entry]():
+		switch key {
+		case "serverUrl", "httpUrl": // Windsurf, Gemini
+			return "url"
+		case "httpHeaders": // Codex
+			return "headers"
+		case "envVars": // Codex
+			return "inheritEnv"
+		}
+	}
+	return key
+}
+
+// isForeignServerKey tells whether other programs write that key into a server and plait has no use for it.
+func isForeignServerKey(key string) bool {
+	return slices.Contains([]string{
+		"alwaysAllow", "alwaysLoad", "auth", "authorization", "authProviderType", "autoApprove", "autoStart", "category",
+		"description", "dev", "disabledTools", "displayName", "enabledTools", "excludeTools", "extra", "gallery",
+		"homepage", "icon", "iconUrl", "id", "includeTools", "initTimeout", "isActive", "label", "logo", "logoUrl", "longRunning",
+		"metadata", "name", "note", "notes", "oauth", "oauthResource", "provider", "providerUrl", "reference",
+		"registryUrl", "required", "sandbox", "sandboxEnabled", "scopes", "searchKey", "source", "startupTimeoutMs",
+		"startupTimeoutSec", "tags", "timeout", "toolTimeoutSec", "tools", "trust", "version", "watch", "watchPaths",
+	}, camel(key)) || strings.HasPrefix(key, "sandbox") || strings.HasPrefix(key, "_") || strings.HasPrefix(key, "x-")
+}
+
+// suggest returns the key of t that was probably meant by key, or "".
+func suggest(t reflect.Type, key string) string {
+	if t == reflect.TypeFor[entry]() {
+		synonyms := map[string]string{
+			"cmd": "command", "environment": "env", "endpoint": "url", "uri": "url", "timeout": "callTimeout",
+			"workingDirectory": "cwd", "workdir": "cwd", "requestTimeout": "callTimeout", "arguments": "args",
+		}
+		if s := synonyms[camel(key)]; s != "" {
+			return s
+		}
+	}
+	names := slices.DeleteFunc(fieldNames(t), func(name string) bool {
+		return name == "version" || name == "$schema" || name == "bearerTokenEnvVar" || name == "envHttpHeaders"
+	})
+	if t == reflect.TypeFor[file]() {
+		names = append(names, "servers")
+	}
+	return nearest(camel(key), names)
+}
+
+// fieldNames returns the keys of a struct in their order.
+func fieldNames(t reflect.Type) []string {
+	var names []string
+	for f := range t.Fields() {
+		switch tag := f.Tag.Get("koanf"); tag {
+		case "-":
+		case ",squash":
+			names = append(names, fieldNames(f.Type)...)
+		default:
+			names = append(names, tag)
+		}
+	}
+	return names
+}
+
+// fieldType returns the type of a key of a struct.
+func fieldType(t reflect.Type, key string) (reflect.Type, bool) {
+	for f := range t.Fields() {
+		switch tag := f.Tag.Get("koanf"); tag {
+		case key:
+			return f.Type, true
+		case ",squash":
+			if found, ok := fieldType(f.Type, key); ok {
+				return found, true
+			}
+		}
+	}
+	return nil, false
+}

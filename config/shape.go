@@ -1,0 +1,259 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// place is where a value stands.
+type place struct {
+	show   string // mcpServers.github.args[1]
+	key    string // its canonical keys, joined with separator
+	pos    Pos
+	server string // the server it belongs to
+	inside bool   // it belongs to a server
+	env    lookup // what its variables are looked up in
+}
+
+// separator joins keys. It cannot stand in one: control characters are refused.
+const separator = "\x1f"
+
+// keyPath joins canonical keys as place.key does.
+func keyPath(keys ...string) string { return strings.Join(keys, separator) }
+
+func (p place) child(key string, pos Pos) place {
+	p.show, p.key, p.pos = strings.TrimPrefix(p.show+"."+key, "."), strings.TrimPrefix(p.key+separator+key, separator), pos
+	return p
+}
+
+func (p place) index(i int, pos Pos) place {
+	p.show, p.key, p.pos = fmt.Sprintf("%s[%d]", p.show, i), fmt.Sprintf("%s%s%d", p.key, separator, i), pos
+	return p
+}
+
+// shape walks the tree along the Go type that it will be decoded into. It finds the canonical name of every key,
+// reports those that are unknown or there twice and values of the wrong kind, and expands variables. What it
+// returns is made of maps, lists and refs; nil means that nothing is set there.
+func (l *loader) shape(n *node, t reflect.Type, at place) any {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if n.kind == null {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return l.structure(n, t, at)
+	case reflect.Map:
+		return l.mapping(n, t, at)
+	case reflect.Slice:
+		return l.sequence(n, t, at)
+	default:
+		return l.leaf(n, t, at)
+	}
+}
+
+func (l *loader) structure(n *node, t reflect.Type, at place) any {
+	if !l.isKind(n, object, "a map", at) {
+		return nil
+	}
+	values := map[string]any{}
+	first := map[string]member{}
+	for _, m := range n.members {
+		key := canonical(t, m.key)
+		field, known := fieldType(t, key)
+		switch {
+		case !known:
+			l.unknown(t, m, at)
+			continue
+		case t == reflect.TypeFor[file]() && !l.own && (key == "version" || key == "$schema"):
+			continue
+		}
+		here := at.child(m.key, m.pos)
+		if before, twice := first[key]; twice {
+			l.report(here, twiceMessage(before, m), "keep one of them")
+			continue
+		}
+		first[key] = m
+		here.key = at.child(key, m.pos).key
+		if m.value.kind == null {
+			continue // as if it were not there
+		}
+		l.pos[here.key] = here
+		if value := l.shape(m.value, field, here); value != nil {
+			values[key] = value
+		}
+	}
+	return values
+}
+
+func twiceMessage(first, second member) string {
+	if first.key == second.key {
+		return fmt.Sprintf("is there twice, first in line %d", first.pos.Line)
+	}
+	return fmt.Sprintf("is the same key as %q in line %d", first.key, first.pos.Line)
+}
+
+// unknown reports a key that t does not have, or notes it as one of another program.
+func (l *loader) unknown(t reflect.Type, m member, at place) {
+	here := at.child(m.key, m.pos)
+	meant := suggest(t, m.key)
+	switch t {
+	case reflect.TypeFor[file]():
+		if l.own && strings.HasPrefix(m.key, "x-") {
+			return // a place for YAML anchors, as in Compose files
+		}
+		if !l.own && meant == "" {
+			l.foreign = append(l.foreign, here)
+			return
+		}
+	case reflect.TypeFor[entry]():
+		mistaken := l.own && camel(m.key) == "timeout"
+		if isForeignServerKey(m.key) && !mistaken || !l.own && meant == "" {
+			l.foreign = append(l.foreign, here)
+			return
+		}
+	}
+	hint := ""
+	if meant != "" {
+		hint = fmt.Sprintf("did you mean %q?", meant)
+	}
+	l.report(here, "unknown key", hint)
+}
+
+func (l *loader) mapping(n *node, t reflect.Type, at place) any {
+	if !l.isKind(n, object, "a map", at) {
+		return nil
+	}
+	values := map[string]any{}
+	first := map[string]member{}
+	for _, m := range n.members {
+		here := at.child(m.key, m.pos)
+		if before, twice := first[m.key]; twice {
+			l.report(here, twiceMessage(before, m), "keep one of them")
+			continue
+		}
+		first[m.key] = m
+		if msg := badKey(m.key); msg != "" {
+			l.report(at.child(clean(m.key), m.pos), msg, "")
+			continue
+		}
+		value := m.value
+		if t.Elem() == reflect.TypeFor[*entry]() {
+			here = l.enter(m, here)
+			if value.kind == null {
+				value = &node{kind: object, pos: value.pos}
+			}
+		} else if value.kind == null {
+			l.report(here, "has no value", `write "" for an empty text`)
+			continue
+		}
+		l.pos[here.key] = here
+		if v := l.shape(value, t.Elem(), here); v != nil {
+			values[m.key] = v
+		} else if here.inside && t.Elem() == reflect.TypeFor[*entry]() {
+			values[m.key] = map[string]any{}
+		}
+	}
+	return values
+}
+
+func badKey(key string) string {
+	switch {
+	case strings.TrimSpace(key) == "":
+		return "an empty key"
+	case strings.ContainsFunc(key, unicode.IsControl):
+		return "a key with control characters"
+	}
+	return ""
+}
+
+// clean returns a key that may be shown.
+func clean(key string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, key)
+}
+
+func (l *loader) sequence(n *node, t reflect.Type, at place) any {
+	if t == reflect.TypeFor[fileList]() && n.kind == text {
+		n = &node{kind: list, pos: n.pos, items: []*node{n}}
+	}
+	if !l.isKind(n, list, "a list", at) {
+		return nil
+	}
+	values := []any{}
+	for i, item := range n.items {
+		here := at.index(i, item.pos)
+		l.pos[here.key] = here
+		if item.kind == null {
+			l.report(here, "has no value", `write "" for an empty text`)
+			continue
+		}
+		if v := l.shape(item, t.Elem(), here); v != nil {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// isKind reports a value of another kind than the one that is wanted.
+func (l *loader) isKind(n *node, want kind, name string, at place) bool {
+	if n.kind == want {
+		return true
+	}
+	l.report(at, fmt.Sprintf("is %s", n.kind), "write "+name)
+	return false
+}
+
+// ref stands for a leaf in what koanf merges and mapstructure decodes, so that it keeps its place.
+type ref int
+
+// leaf is a scalar after expansion.
+type leaf struct {
+	kind   kind
+	scalar string
+	source string // before expansion, fit for a message
+	at     place
+}
+
+func (l *loader) leaf(n *node, t reflect.Type, at place) any {
+	if n.kind == list || n.kind == object {
+		l.report(at, fmt.Sprintf("is %s", n.kind), "write "+wanted(t))
+		return nil
+	}
+	v := leaf{n.kind, n.scalar, n.scalar, at}
+	if n.kind == text {
+		var wrong *expandError
+		expanded, err := expand(n.scalar, at.env)
+		if errors.As(err, &wrong) {
+			l.report(at, wrong.msg, wrong.hint)
+			return nil
+		}
+		v.scalar = expanded
+	}
+	l.leaves = append(l.leaves, v)
+	return ref(len(l.leaves) - 1)
+}
+
+// wanted names what a leaf of type t holds.
+func wanted(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration such as 30s or 2m"
+	case t.Kind() == reflect.Int64:
+		return "a size such as 64MiB"
+	case t.Kind() == reflect.Int:
+		return "a whole number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	}
+	return "text"
+}

@@ -1,0 +1,190 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// parseTOML parses TOML. The library checks the text first, duplicate keys and redefined tables among it;
+// then its parser, which knows positions, gives the tree.
+func parseTOML(name string, data []byte) (*node, Problems) {
+	in := lines{name, data}
+	if p, bad := tomlDepth(in); bad {
+		return nil, Problems{p}
+	}
+	var values map[string]any
+	if err := toml.Unmarshal(data, &values); err != nil {
+		return nil, Problems{tomlProblem(in, err)}
+	}
+	t := tomlTree{at: walkLines{lines: in}, tables: map[tableKey]*node{}}
+	var parser unstable.Parser
+	parser.Reset(data)
+	root := &node{kind: object, pos: Pos{name, 1, 1}}
+	table := root
+	for parser.NextExpression() && t.nodes <= maxNodes {
+		switch e := parser.Expression(); e.Kind {
+		case unstable.Table:
+			table = t.descend(root, e.Key())
+		case unstable.ArrayTable:
+			table = t.push(root, e.Key())
+		case unstable.KeyValue:
+			t.assign(table, e)
+		}
+	}
+	if t.nodes > maxNodes {
+		return nil, whole(name, fmt.Sprintf("holds more than %d values", maxNodes), "")
+	}
+	return root, nil
+}
+
+// tomlDepth reports a key of too many parts, before anything follows it recursively.
+func tomlDepth(in lines) (Problem, bool) {
+	var p unstable.Parser
+	p.Reset(in.data)
+	table := 0
+	for p.NextExpression() {
+		e := p.Expression()
+		if e.Kind == unstable.Comment {
+			continue
+		}
+		parts, last := 0, e
+		for it := e.Key(); it.Next(); {
+			parts, last = parts+1, it.Node()
+		}
+		switch {
+		case e.Kind != unstable.KeyValue:
+			table = parts
+		default:
+			parts += table
+		}
+		if parts > maxDepth {
+			return depthProblem(in.at(int(last.Raw.Offset))), true
+		}
+	}
+	return Problem{}, false
+}
+
+func tomlProblem(in lines, err error) Problem {
+	msg := strings.TrimPrefix(err.Error(), "toml: ")
+	var decode *toml.DecodeError
+	if !errors.As(err, &decode) {
+		return Problem{Pos: Pos{File: in.file}, Msg: "is not TOML: " + msg}
+	}
+	line, col := decode.Position()
+	return Problem{Pos: in.column(line, col), Msg: "is not TOML: " + msg}
+}
+
+// tomlTree builds the tree of a TOML text that is known to be right.
+type tomlTree struct {
+	at     walkLines
+	nodes  int
+	tables map[tableKey]*node // every table and list of tables, by the table it stands in
+}
+
+type tableKey struct {
+	in  *node
+	key string
+}
+
+// add puts a value into a table.
+func (t *tomlTree) add(table *node, key *unstable.Node, pos Pos, value *node) {
+	name := string(key.Data)
+	table.members = append(table.members, member{name, pos, value})
+	if value.kind == object || value.kind == list {
+		t.tables[tableKey{table, name}] = value
+	}
+}
+
+// descend returns the table under at that the key leads to, made where missing.
+func (t *tomlTree) descend(at *node, key unstable.Iterator) *node {
+	for key.Next() {
+		at = t.child(at, key.Node())
+	}
+	return at
+}
+
+// child returns the table of that key, made when missing; of a list of tables the last one.
+func (t *tomlTree) child(at *node, key *unstable.Node) *node {
+	next := t.tables[tableKey{at, string(key.Data)}]
+	if next == nil {
+		pos := t.at.at(int(key.Raw.Offset))
+		t.nodes++
+		next = &node{kind: object, pos: pos}
+		t.add(at, key, pos, next)
+	}
+	if next.kind == list && len(next.items) > 0 {
+		return next.items[len(next.items)-1]
+	}
+	return next
+}
+
+// push appends a table to the list of tables that the key leads to.
+func (t *tomlTree) push(at *node, key unstable.Iterator) *node {
+	for key.Next() {
+		k := key.Node()
+		if !key.IsLast() {
+			at = t.child(at, k)
+			continue
+		}
+		pos := t.at.at(int(k.Raw.Offset))
+		tables := t.tables[tableKey{at, string(k.Data)}]
+		if tables == nil {
+			tables = &node{kind: list, pos: pos}
+			t.add(at, k, pos, tables)
+		}
+		t.nodes++
+		at = &node{kind: object, pos: pos}
+		tables.items = append(tables.items, at)
+	}
+	return at
+}
+
+// assign puts the value of "a.b.c = value" where it belongs under table.
+func (t *tomlTree) assign(table *node, e *unstable.Node) {
+	key := e.Key()
+	for key.Next() {
+		k := key.Node()
+		if !key.IsLast() {
+			table = t.child(table, k)
+			continue
+		}
+		pos := t.at.at(int(k.Raw.Offset))
+		t.add(table, k, pos, t.value(e.Value(), pos))
+	}
+}
+
+// value builds a value; key is where its key stands.
+func (t *tomlTree) value(v *unstable.Node, key Pos) *node {
+	t.nodes++
+	n := &node{pos: key}
+	if v.Raw.Length > 0 {
+		n.pos = t.at.at(int(v.Raw.Offset))
+	}
+	switch v.Kind {
+	case unstable.Array:
+		n.kind = list
+		for it := v.Children(); it.Next(); {
+			if it.Node().Kind != unstable.Comment {
+				n.items = append(n.items, t.value(it.Node(), n.pos))
+			}
+		}
+	case unstable.InlineTable:
+		n.kind = object
+		for it := v.Children(); it.Next(); {
+			if it.Node().Kind == unstable.KeyValue {
+				t.assign(n, it.Node())
+			}
+		}
+	case unstable.Bool:
+		n.kind, n.scalar = boolean, string(v.Data)
+	case unstable.Integer, unstable.Float:
+		n.kind, n.scalar = number, string(v.Data)
+	default:
+		n.kind, n.scalar = text, string(v.Data)
+	}
+	return n
+}

@@ -1,0 +1,114 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Bounds of values.
+const (
+	minNameLength = 16
+	maxNameLength = 64
+	minMessage    = 1 << 10
+	maxMessage    = 2 << 30
+)
+
+// general checks what stands outside the servers.
+func (l *loader) general(f *file, cfg *Config) {
+	if f.Version != 1 {
+		l.fault(l.place("version"), fmt.Sprintf("%d is not a known version", f.Version), "write 1")
+	}
+	if cfg.Startup.Wait < 0 {
+		l.fault(l.place("startup", "wait"), "is negative", "write a duration such as 3s, or 0")
+	}
+	l.choose(l.place("log", "level"), cfg.Log.Level, "trace", "debug", "info", "warn", "error", "off")
+	l.choose(l.place("log", "format"), cfg.Log.Format, "text", "json")
+	if cfg.Log.File != "" {
+		file, err := l.absolute(cfg.Log.File)
+		if err != nil {
+			wrong := asExpandError(err)
+			l.fault(l.place("log", "file"), wrong.msg, wrong.hint)
+		}
+		cfg.Log.File = file
+	}
+	if at := l.place("naming", "separator"); !slices.Contains([]string{"_", "__", "-"}, cfg.Naming.Separator) {
+		l.fault(at, fmt.Sprintf("%q is not a separator", l.source(at, cfg.Naming.Separator)), `write "_", "__" or "-"`)
+	}
+	if n := cfg.Naming.MaxLength; n < minNameLength || n > maxNameLength {
+		l.fault(l.place("naming", "maxLength"), fmt.Sprintf("%d is out of range", n),
+			fmt.Sprintf("write a number from %d to %d", minNameLength, maxNameLength))
+	}
+	if n := cfg.Limits.Message; n < minMessage || n > maxMessage {
+		l.fault(l.place("limits", "message"), "is out of range", "write a size from 1KiB to 2GiB")
+	}
+}
+
+// fault reports a value that was decoded, unless something was already wrong with it.
+func (l *loader) fault(at place, msg, hint string) {
+	if !l.broken[at.key] {
+		l.report(at, msg, hint)
+	}
+}
+
+// choose reports a value that is none of the choices.
+func (l *loader) choose(at place, value string, choices ...string) {
+	if slices.Contains(choices, value) {
+		return
+	}
+	source := l.source(at, value)
+	hint := "write " + strings.Join(choices[:len(choices)-1], ", ") + " or " + choices[len(choices)-1]
+	if meant := nearest(source, choices); meant != "" {
+		hint = fmt.Sprintf("did you mean %q?", meant)
+	}
+	l.fault(at, fmt.Sprintf("%q is not known", source), hint)
+}
+
+// source returns the text of a value as it stands in the file, before variables were expanded.
+func (l *loader) source(at place, otherwise string) string {
+	for _, v := range l.leaves {
+		if v.at.key == at.key {
+			return v.source
+		}
+	}
+	return otherwise
+}
+
+// checkPrefixes makes the later of two servers misconfigured whose names could not be told apart.
+func (l *loader) checkPrefixes(servers []*Server) {
+	owners := map[string]string{}
+	for _, s := range servers {
+		folded := strings.ToLower(SanitizePrefix(s.Prefix))
+		owner, taken := owners[folded]
+		if !taken {
+			owners[folded] = s.Name
+			continue
+		}
+		at := l.place("mcpServers", s.Name, "prefix")
+		if s.Prefix == "" {
+			l.fault(at, fmt.Sprintf("server %q has no prefix either", owner), "set another prefix")
+			continue
+		}
+		l.fault(at, fmt.Sprintf("the prefix %q is that of server %q", SanitizePrefix(s.Prefix), owner), "set another prefix")
+	}
+}
+
+// checkTimes checks the durations of a server.
+func (l *loader) checkTimes(s *Server) {
+	for _, t := range []struct {
+		value time.Duration
+		keys  []string
+	}{
+		{s.ConnectTimeout, []string{"connectTimeout"}},
+		{s.CallTimeout, []string{"callTimeout"}},
+		{s.Ping.Timeout, []string{"ping", "timeout"}},
+	} {
+		if t.value <= 0 {
+			l.fault(l.place(append([]string{"mcpServers", s.Name}, t.keys...)...), "is not more than 0", "write a duration such as 30s or 2m")
+		}
+	}
+	if s.Ping.Interval < 0 {
+		l.fault(l.place("mcpServers", s.Name, "ping", "interval"), "is negative", "write a duration such as 60s, or 0 for no ping")
+	}
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// parseYAML parses one YAML document. Anchors, aliases and merge keys are followed, within maxNodes.
+func parseYAML(name string, data []byte) (*node, Problems) {
+	in := lines{name, data}
+	limits := &yamlLimits{}
+	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithPlugin(limits))
+	if err != nil {
+		return nil, Problems{yamlProblem(in, err)}
+	}
+	var doc, more yaml.Node
+	switch err := loader.Load(&doc); {
+	case limits.exceeded:
+		return nil, Problems{depthProblem(yamlProblem(in, err).Pos)}
+	case errors.Is(err, io.EOF):
+		return &node{pos: Pos{name, 1, 1}}, nil
+	case err != nil:
+		return nil, Problems{yamlProblem(in, err)}
+	}
+	switch err := loader.Load(&more); {
+	case err == nil:
+		return nil, Problems{{Pos: Pos{name, more.Line, more.Column}, Msg: "a second document starts", Hint: "write one document"}}
+	case !errors.Is(err, io.EOF):
+		return nil, Problems{yamlProblem(in, err)}
+	}
+	t := yamlTree{file: name}
+	n := t.build(&doc, 0)
+	return n, t.problems
+}
+
+// yamlLimits bounds the depth of a document while it is parsed.
+type yamlLimits struct{ exceeded bool }
+
+// CheckDepth implements yaml.LoaderLimitsPlugin.
+func (l *yamlLimits) CheckDepth(depth int, _ *yaml.DepthContext) error {
+	if depth > maxDepth {
+		l.exceeded = true
+		return errors.New("too deep")
+	}
+	return nil
+}
+
+// CheckAlias implements yaml.LoaderLimitsPlugin. yamlTree counts for itself.
+func (*yamlLimits) CheckAlias(_, _ int) error { return nil }
+
+func yamlProblem(in lines, err error) Problem {
+	var load *yaml.LoadError
+	if !errors.As(err, &load) {
+		return Problem{Pos: Pos{File: in.file}, Msg: "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	}
+	mark := load.Mark
+	if mark.Line == 0 {
+		mark = load.ContextMark
+	}
+	pos := Pos{in.file, mark.Line, max(mark.Column, 1)}
+	if line, col := tabbed(in.data, mark.Line); line > 0 {
+		return Problem{Pos: Pos{in.file, line, col}, Msg: "a tab stands in the indentation", Hint: "indent with spaces"}
+	}
+	return Problem{Pos: pos, Msg: "is not YAML: " + load.Message}
+}
+
+// tabbed returns where a tab stands in the indentation of that line or the one before.
+func tabbed(data []byte, line int) (int, int) {
+	all := bytes.Split(data, []byte("\n"))
+	for _, at := range []int{line, line - 1} {
+		if at < 1 || at > len(all) {
+			continue
+		}
+		indent := all[at-1][:len(all[at-1])-len(bytes.TrimLeft(all[at-1], " \t"))]
+		if i := bytes.IndexByte(indent, '\t'); i >= 0 {
+			return at, i + 1
+		}
+	}
+	return 0, 0
+}
+
+// yamlTree builds the tree of a parsed YAML document.
+type yamlTree struct {
+	file     string
+	nodes    int
+	problems Problems
+}
+
+func (t *yamlTree) build(y *yaml.Node, depth int) *node {
+	n := &node{pos: Pos{t.file, y.Line, y.Column}}
+	if t.nodes++; t.nodes > maxNodes || depth > maxDepth {
+		if t.problems == nil {
+			t.problems = Problems{t.overflow(n.pos, depth)}
+		}
+		return n
+	}
+	switch y.Kind {
+	case yaml.DocumentNode, yaml.StreamNode:
+		if len(y.Content) > 0 {
+			return t.build(y.Content[0], depth)
+		}
+	case yaml.AliasNode:
+		if y.Alias != nil {
+			return t.build(y.Alias, depth+1)
+		}
+	case yaml.SequenceNode:
+		n.kind = list
+		for _, item := range y.Content {
+			n.items = append(n.items, t.build(item, depth+1))
+		}
+	case yaml.MappingNode:
+		n.kind = object
+		n.members = t.members(y, depth)
+	case yaml.ScalarNode:
+		n.kind, n.scalar = yamlScalar(y)
+	}
+	return n
+}
+
+func (t *yamlTree) overflow(pos Pos, depth int) Problem {
+	if depth > maxDepth {
+		return depthProblem(pos)
+	}
+	return Problem{Pos: pos, Msg: fmt.Sprintf("holds more than %d values once its aliases are followed", maxNodes)}
+}
+
+// members returns the members of a mapping, then those of the mappings it merges with "<<".
+func (t *yamlTree) members(y *yaml.Node, depth int) []member {
+	var own, merged []member
+	have := map[string]bool{}
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		key, value := y.Content[i], y.Content[i+1]
+		pos := Pos{t.file, key.Line, key.Column}
+		if key.Kind == yaml.AliasNode && key.Alias != nil {
+			key = key.Alias
+		}
+		if key.Kind != yaml.ScalarNode {
+			t.problems = append(t.problems, Problem{Pos: pos, Msg: "a key is not text"})
+			continue
+		}
+		child := t.build(value, depth+1)
+		if key.ShortTag() == "!!merge" {
+			merged = append(merged, mergedMembers(child)...)
+			continue
+		}
+		have[key.Value] = true
+		own = append(own, member{key.Value, pos, child})
+	}
+	for _, m := range merged {
+		if !have[m.key] {
+			have[m.key] = true
+			own = append(own, m)
+		}
+	}
+	return own
+}
+
+// mergedMembers returns the members of a map, or of the maps of a list.
+func mergedMembers(n *node) []member {
+	all := n.members
+	for _, item := range n.items {
+		all = append(all, item.members...)
+	}
+	return all
+}
+
+func yamlScalar(y *yaml.Node) (kind, string) {
+	switch y.ShortTag() {
+	case "!!null":
+		return null, ""
+	case "!!bool":
+		return boolean, strings.ToLower(y.Value)
+	case "!!int", "!!float":
+		return number, y.Value
+	default:
+		return text, y.Value
+	}
+}
