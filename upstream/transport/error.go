@@ -1,0 +1,51 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// ErrClosed is the error of a Conn after Close.
+var ErrClosed = errors.New("the session is closed")
+
+// ErrNoAnswer is the error of a call that the server has taken and will not answer any more.
+var ErrNoAnswer = errors.New("the stream ended before the answer")
+
+// errOtherWire says that what answers speaks, but not this wire.
+var errOtherWire = errors.New("not an event stream of an MCP server")
+
+// StatusError is an HTTP answer that is neither a success nor a JSON-RPC message.
+type StatusError struct {
+	Code       int
+	RetryAfter time.Duration // how long the server asks to wait, 0 when it does not
+	Challenge  string        // WWW-Authenticate
+	Body       string        // how the body begins
+}
+
+// Error implements error.
+func (e *StatusError) Error() string {
+	s := fmt.Sprintf("the server answered %d %s", e.Code, http.StatusText(e.Code))
+	if e.Body != "" {
+		s += ": " + e.Body
+	}
+	return s
+}
+
+// SessionLostError says that the server does not know the session any more, or that the stream that was the
+// session broke. A new session may work.
+type SessionLostError struct {
+	// Accepted says whether the server has taken the request, and may have carried it out. When it is false
+	// the request may be sent again on a new session.
+	Accepted bool
+	Reason   string // for a person
+}
+
+// Error implements error.
+func (e *SessionLostError) Error() string {
+	if e.Reason == "" {
+		return "the session is lost"
+	}
+	return "the session is lost: " + e.Reason
+}

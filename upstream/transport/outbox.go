@@ -1,0 +1,202 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+)
+
+const (
+	// outboxRoom bounds the bytes that wait for a child to read them; a longer message waits alone.
+	outboxRoom = 16 << 20
+	// outboxLeast is what the shortest message counts for, which bounds the number that wait to 4096.
+	outboxLeast = outboxRoom / 4096
+	// outboxShort is the length up to which a message is written at once when the pipe takes it.
+	outboxShort = 32 << 10
+)
+
+// outbox writes messages to the stdin of a child, one per line, in the order of put. A child that does not read fills
+// the outbox and then makes put wait, which its ctx bounds; it blocks nobody else. Any goroutine may use it. Somebody
+// must run write.
+type outbox struct {
+	file *os.File
+	raw  syscall.RawConn
+	room *semaphore.Weighted
+	wake chan struct{} // has one element when the queue changed
+	// broken is closed when the child cannot be written to any more.
+	broken chan struct{}
+
+	mu    sync.Mutex
+	queue []letter
+	line  []byte // of the message that is written at once
+	busy  bool   // the writer has the file
+	err   error  // nothing is taken after it
+}
+
+// letter is one message that waits, with its line end.
+type letter struct {
+	text   jsonrpc.Text
+	weight int64
+}
+
+// errBroken is the error of put when the child cannot be written to: its process is about to say why.
+var errBroken = errors.New("the server reads no more")
+
+func newOutbox(f *os.File) (*outbox, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &outbox{
+		file: f, raw: raw, room: semaphore.NewWeighted(outboxRoom),
+		wake: make(chan struct{}, 1), broken: make(chan struct{}),
+	}, nil
+}
+
+// put takes a message. It waits while there is no room, until ctx ends.
+func (o *outbox) put(ctx context.Context, t jsonrpc.Text) error {
+	weight := weigh(t)
+	if !o.room.TryAcquire(weight) {
+		if err := o.room.Acquire(ctx, weight); err != nil {
+			return ctx.Err()
+		}
+	}
+	return o.take(letter{t, weight})
+}
+
+// offer takes a message unless there is no room, and reports whether it did. It does not block.
+func (o *outbox) offer(t jsonrpc.Text) bool {
+	weight := weigh(t)
+	return o.room.TryAcquire(weight) && o.take(letter{t, weight}) == nil
+}
+
+func weigh(t jsonrpc.Text) int64 { return min(max(int64(t.Len()), outboxLeast), outboxRoom) }
+
+// take writes the message if that can be done without waiting, and else leaves it to the writer.
+func (o *outbox) take(l letter) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		o.room.Release(l.weight)
+		return o.err
+	}
+	l.text = append(l.text[:len(l.text):len(l.text)], newline)
+	if !o.busy && len(o.queue) == 0 && l.text.Len() <= outboxShort {
+		o.line = o.line[:0]
+		for _, p := range l.text {
+			o.line = append(o.line, p...)
+		}
+		n, err := writeNow(o.raw, o.line)
+		if err != nil {
+			o.room.Release(l.weight)
+			o.stop(errBroken)
+			return o.err
+		}
+		if n == len(o.line) {
+			o.room.Release(l.weight)
+			return nil
+		}
+		l.text = jsonrpc.Text{append([]byte(nil), o.line[n:]...)}
+	}
+	o.queue = append(o.queue, l)
+	o.signal()
+	return nil
+}
+
+// stop makes every put fail with err from now on, and drops what waits if the child reads no more. mu is held.
+func (o *outbox) stop(err error) {
+	if errors.Is(err, errBroken) && !errors.Is(o.err, errBroken) {
+		close(o.broken)
+		for _, l := range o.queue {
+			o.room.Release(l.weight)
+		}
+		o.queue = nil
+		o.err = err
+	}
+	if o.err == nil {
+		o.err = err
+	}
+	o.signal()
+}
+
+func (o *outbox) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close has the stdin of the child closed once it has read what waits. It does not block.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stop(ErrClosed)
+}
+
+// abandon closes the file and drops what waits. Call it when the child has exited.
+func (o *outbox) abandon() {
+	o.mu.Lock()
+	o.stop(errBroken)
+	o.mu.Unlock()
+	o.file.Close() // also ends a write that waits
+}
+
+// write is the writer: it writes what could not be written at once until the outbox is closed, and then closes the
+// stdin of the child.
+func (o *outbox) write() {
+	defer o.file.Close()
+	out := bufio.NewWriterSize(o.file, 0)
+	for range o.wake {
+		letters, last := o.next()
+		for len(letters) > 0 {
+			if out.Size() < outboxShort {
+				out = bufio.NewWriterSize(o.file, outboxShort) // most children never need it
+			}
+			err := deliver(out, letters)
+			o.done(letters, err)
+			letters, last = o.next()
+		}
+		if last {
+			return
+		}
+	}
+}
+
+// next takes the whole queue; last says that nothing can follow.
+func (o *outbox) next() (letters []letter, last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	letters, o.queue = o.queue, nil
+	o.busy = len(letters) > 0
+	return letters, o.err != nil
+}
+
+// done gives back the room of letters that are written, or could not be.
+func (o *outbox) done(letters []letter, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range letters {
+		o.room.Release(l.weight)
+	}
+	if err != nil {
+		o.stop(errBroken)
+	}
+}
+
+func deliver(out *bufio.Writer, letters []letter) error {
+	for _, l := range letters {
+		for _, p := range l.text {
+			if _, err := out.Write(p); err != nil {
+				return err
+			}
+		}
+	}
+	return out.Flush()
+}

@@ -1,0 +1,145 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+)
+
+// Conn is one session with one server over one wire. Any goroutine may call its methods.
+type Conn interface {
+	// Call sends the request whose id is id and waits for its answer. It returns ctx.Err() at once when ctx
+	// ends; it tells the server nothing then. An error response is an answer, not an error. Errors that
+	// somebody decides on: *StatusError, *SessionLostError, *ExitError, ErrClosed, ErrNoAnswer.
+	Call(ctx context.Context, id jsonrpc.ID, request jsonrpc.Text) (*jsonrpc.Message, error)
+	// Send sends a notification or an answer and returns when the server has taken it.
+	Send(ctx context.Context, m jsonrpc.Text) error
+	// Listen is called once, after notifications/initialized, with the negotiated version. It opens the
+	// stream for what the server says of its own accord, in the background; other wires have it already.
+	Listen(version string)
+	// Done is closed when the wire is lost for good or closed.
+	Done() <-chan struct{}
+	// Err says why Done is closed, nil before.
+	Err() error
+	// Close ends the session, fails what is pending with ErrClosed and waits for every goroutine of the
+	// Conn. It takes a few seconds at most, and no longer than ctx.
+	Close(ctx context.Context) error
+}
+
+// Handler takes what a server sends of its own accord.
+type Handler interface {
+	// Request serves a request of the server on its own goroutine and returns the answer to send, nil for
+	// none. cause is the id of the call on whose stream the request arrived, "" when the wire cannot tell.
+	// ctx ends when the Conn is lost or closed; the wire sets no other limit.
+	Request(ctx context.Context, cause jsonrpc.ID, m *jsonrpc.Message) jsonrpc.Text
+	// Notification takes a notification. The reader of the stream calls it in the order of arrival, and
+	// before Call returns an answer that came later on the same stream: it must not block.
+	Notification(cause jsonrpc.ID, m *jsonrpc.Message)
+}
+
+// Options are what a wire needs to know.
+type Options struct {
+	Server  *config.Server
+	Client  *http.Client // for servers with a URL; must neither limit the time of a request nor follow redirects of POST
+	Handler Handler
+	Limit   int64        // bytes of one message
+	Log     hclog.Logger // nil means no log
+}
+
+// Open connects to the server, sends initialize, whose id is id, and returns the answer, which may be an
+// error response. ctx bounds the opening and has no hold on the Conn afterwards. Unless there is an error the
+// caller closes the Conn.
+//
+// With two wires to try (config.HTTPFirst, config.SSEFirst) the second is tried when the server refuses the
+// first as one does who does not know it: by 400, 404 or 405 (MCP, transports, backwards compatibility).
+func Open(ctx context.Context, o Options, id jsonrpc.ID, initialize jsonrpc.Text) (Conn, *jsonrpc.Message, error) {
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	first, second := wires(o.Server)
+	conn, answer, err := first.open(ctx, o, id, initialize)
+	if err == nil || second == nil || !unknownWire(err) {
+		return conn, answer, err
+	}
+	o.Log.Debug("trying the other wire", "server", o.Server.Name, "wire", second.name, "err", err)
+	conn, answer, err2 := second.open(ctx, o, id, initialize)
+	switch {
+	case err2 == nil:
+		return conn, answer, nil
+	case unknownWire(err2): // neither is known: what the preferred one said counts
+		return nil, nil, fmt.Errorf("%s: %w (%s: %v)", first.name, err, second.name, err2) //nolint:errorlint // one cause
+	default:
+		return nil, nil, fmt.Errorf("%s: %w (%s: %v)", second.name, err2, first.name, err) //nolint:errorlint // one cause
+	}
+}
+
+// wire is a way to reach a server.
+type wire struct {
+	name    string
+	connect func(ctx context.Context, o Options) (Conn, error)
+}
+
+// wires returns the wire to try first and, when there is one, the wire to try next.
+func wires(s *config.Server) (first, second *wire) {
+	if s.Type == config.Stdio {
+		return &wire{"stdio", openStdio}, nil
+	}
+	streamable, legacy := &wire{"streamable http", openHTTP}, &wire{"http+sse", openSSE}
+	switch s.Transport {
+	case config.HTTPOnly:
+		return streamable, nil
+	case config.SSEOnly:
+		return legacy, nil
+	case config.SSEFirst:
+		return legacy, streamable
+	default:
+		return streamable, legacy
+	}
+}
+
+// greeter is a Conn that learns from the answer to initialize.
+type greeter interface {
+	greeted(answer *jsonrpc.Message)
+}
+
+// open connects and sends initialize.
+func (w *wire) open(ctx context.Context, o Options, id jsonrpc.ID, initialize jsonrpc.Text) (Conn, *jsonrpc.Message, error) {
+	conn, err := w.connect(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err := conn.Call(ctx, id, initialize)
+	if err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		if lost := conn.Err(); lost != nil && ctx.Err() == nil {
+			err = lost // why the call failed
+		}
+		_ = conn.Close(closing)
+		return nil, nil, err
+	}
+	if g, ok := conn.(greeter); ok {
+		g.greeted(answer)
+	}
+	return conn, answer, nil
+}
+
+// closeTimeout bounds how long a server may take to hear that its session ends.
+const closeTimeout = 5 * time.Second
+
+// unknownWire reports whether err is how a server answers that does not know the wire.
+func unknownWire(err error) bool {
+	var status *StatusError
+	if errors.As(err, &status) {
+		return status.Code == http.StatusBadRequest || status.Code == http.StatusNotFound ||
+			status.Code == http.StatusMethodNotAllowed
+	}
+	return errors.Is(err, errOtherWire)
+}
