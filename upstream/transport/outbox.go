@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -63,10 +64,8 @@ func newOutbox(f *os.File) (*outbox, error) {
 // put takes a message. It waits while there is no room, until ctx ends.
 func (o *outbox) put(ctx context.Context, t jsonrpc.Text) error {
 	weight := weigh(t)
-	if !o.room.TryAcquire(weight) {
-		if err := o.room.Acquire(ctx, weight); err != nil {
-			return ctx.Err()
-		}
+	if err := o.room.Acquire(ctx, weight); err != nil {
+		return err
 	}
 	return o.take(letter{t, weight})
 }
@@ -87,42 +86,44 @@ func (o *outbox) take(l letter) error {
 		o.room.Release(l.weight)
 		return o.err
 	}
-	l.text = append(l.text[:len(l.text):len(l.text)], newline)
+	rest := append(l.text[:len(l.text):len(l.text)], []byte{'\n'})
 	if !o.busy && len(o.queue) == 0 && l.text.Len() <= outboxShort {
-		o.line = o.line[:0]
-		for _, p := range l.text {
-			o.line = append(o.line, p...)
-		}
-		n, err := writeNow(o.raw, o.line)
+		n, err := o.writeNow(rest)
 		if err != nil {
 			o.room.Release(l.weight)
-			o.stop(errBroken)
+			o.fail()
 			return o.err
 		}
 		if n == len(o.line) {
 			o.room.Release(l.weight)
 			return nil
 		}
-		l.text = jsonrpc.Text{append([]byte(nil), o.line[n:]...)}
+		rest = jsonrpc.Text{bytes.Clone(o.line[n:])}
 	}
-	o.queue = append(o.queue, l)
+	o.queue = append(o.queue, letter{rest, l.weight})
 	o.signal()
 	return nil
 }
 
-// stop makes every put fail with err from now on, and drops what waits if the child reads no more. mu is held.
-func (o *outbox) stop(err error) {
-	if errors.Is(err, errBroken) && !errors.Is(o.err, errBroken) {
+// writeNow makes line of t and writes as much of it as the pipe takes. mu is held.
+func (o *outbox) writeNow(t jsonrpc.Text) (int, error) {
+	o.line = o.line[:0]
+	for _, p := range t {
+		o.line = append(o.line, p...)
+	}
+	return writeNow(o.raw, o.line)
+}
+
+// fail drops what waits because the child cannot be written to. mu is held.
+func (o *outbox) fail() {
+	if !errors.Is(o.err, errBroken) {
 		close(o.broken)
-		for _, l := range o.queue {
-			o.room.Release(l.weight)
-		}
-		o.queue = nil
-		o.err = err
 	}
-	if o.err == nil {
-		o.err = err
+	o.err = errBroken
+	for _, l := range o.queue {
+		o.room.Release(l.weight)
 	}
+	o.queue = nil
 	o.signal()
 }
 
@@ -137,13 +138,16 @@ func (o *outbox) signal() {
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.stop(ErrClosed)
+	if o.err == nil {
+		o.err = ErrClosed
+	}
+	o.signal()
 }
 
 // abandon closes the file and drops what waits. Call it when the child has exited.
 func (o *outbox) abandon() {
 	o.mu.Lock()
-	o.stop(errBroken)
+	o.fail()
 	o.mu.Unlock()
 	o.file.Close() // also ends a write that waits
 }
@@ -152,12 +156,12 @@ func (o *outbox) abandon() {
 // stdin of the child.
 func (o *outbox) write() {
 	defer o.file.Close()
-	out := bufio.NewWriterSize(o.file, 0)
+	var out *bufio.Writer // most children never need it
 	for range o.wake {
 		letters, last := o.next()
 		for len(letters) > 0 {
-			if out.Size() < outboxShort {
-				out = bufio.NewWriterSize(o.file, outboxShort) // most children never need it
+			if out == nil {
+				out = bufio.NewWriterSize(o.file, outboxShort)
 			}
 			err := deliver(out, letters)
 			o.done(letters, err)
@@ -186,7 +190,7 @@ func (o *outbox) done(letters []letter, err error) {
 		o.room.Release(l.weight)
 	}
 	if err != nil {
-		o.stop(errBroken)
+		o.fail()
 	}
 }
 

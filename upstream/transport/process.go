@@ -153,3 +153,18 @@ func describe(state *os.ProcessState) string {
 	}
 	return strings.TrimSpace(state.String())
 }
+
+// ExitError says that the child of a stdio server is gone, or has closed its stdin or stdout.
+type ExitError struct {
+	Status string // how it ended, for a person: exit status 1, signal: killed, closed its stdout
+	Stderr string // the last lines of its stderr, without control characters; "" when there are none
+}
+
+// Error implements error.
+func (e *ExitError) Error() string {
+	s := "the server's process is gone: " + e.Status
+	if e.Stderr != "" {
+		s += "; the end of its stderr:\n" + e.Stderr
+	}
+	return s
+}

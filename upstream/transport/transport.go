@@ -51,6 +51,8 @@ type Options struct {
 	Handler Handler
 	Limit   int64        // bytes of one message
 	Log     hclog.Logger // nil means no log
+
+	Guardian *Guardian // ends the child of a stdio server when plait is killed; nil means nobody does
 }
 
 // Open connects to the server, sends initialize, whose id is id, and returns the answer, which may be an
