@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/plait-mcp/plait/config"
+)
+
+// configFlag adds the flag that names the configuration.
+func (a *app) configFlag(c *cobra.Command) {
+	c.Flags().StringVarP(&a.configFile, "config", "c", "",
+		"configuration `file` (default $PLAIT_CONFIG, else plait.{yaml,yml,toml,json} in the user's config folder)")
+}
+
+// logFlags adds the flags that say what is logged.
+func (a *app) logFlags(c *cobra.Command) {
+	c.Flags().StringVar(&a.logLevel, "log-level", "", "trace, debug, info, warn, error or off (default $PLAIT_LOG, else log.level)")
+	c.Flags().StringVar(&a.logFile, "log-file", "", "log to this `file` as well, with the day in its name")
+}
+
+// load reads the configuration file, or finds one when file is "". From then on its secrets are taken out
+// of what is said.
+func (a *app) load(file string) (*config.Config, error) {
+	if file == "" {
+		found, err := config.Find(a.env.LookupEnv)
+		if err != nil {
+			return nil, usagef("%w", err)
+		}
+		file = found
+	}
+	cfg, err := config.Load(file, a.env.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	a.redact.learn(cfg)
+	return cfg, nil
+}

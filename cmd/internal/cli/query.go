@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// patience is how long a list waits for servers that still connect. A client that serves a person may show
+// late servers later; here the first list is the last.
+const patience = 10 * time.Second
+
+// queryOptions are those of every command that asks the servers something.
+type queryOptions struct {
+	server  string
+	timeout time.Duration
+	json    bool
+}
+
+func (o *queryOptions) flags(a *app, c *cobra.Command) {
+	a.configFlag(c)
+	a.logFlags(c)
+	c.Flags().StringVarP(&o.server, "server", "s", "", "use this server of the configuration only")
+	c.Flags().DurationVar(&o.timeout, "timeout", 0, "give up after this time, such as 30s (default: the timeouts of the configuration)")
+	c.Flags().BoolVar(&o.json, "json", false, "print the result as the servers gave it, byte for byte")
+}
+
+// query is one session of a client in this process with the configured servers.
+type query struct {
+	*client
+
+	app    *app
+	status func() []upstream.Status // of the servers
+	json   bool
+}
+
+// connect opens the session. The caller calls close.
+func (q *query) connect(ctx context.Context, g *gateway, onProgress func(jsonrpc.Raw)) error {
+	var err error
+	q.client, err = connect(ctx, func(out jsonrpc.Sender) jsonrpc.Handler {
+		s := g.Open(out)
+		q.status = s.Status
+		return s
+	}, onProgress)
+	return err
+}
+
+// query runs ask in a session with the configured servers.
+func (a *app) query(ctx context.Context, o queryOptions, ask func(context.Context, *query) error) error {
+	cfg, err := a.load(a.configFile)
+	if err != nil {
+		return err
+	}
+	if cfg, err = narrow(cfg, o.server); err != nil {
+		return err
+	}
+	g, err := a.open(ctx, cfg, a.logging(config.Log{Level: "error", Format: cfg.Log.Format}))
+	if err != nil {
+		return err
+	}
+	defer g.shut(ctx)
+	if o.timeout > 0 {
+		late := &exitError{exitTimeout, fmt.Errorf("no answer within %s (--timeout)", o.timeout)}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, late)
+		defer cancel()
+	}
+	q := &query{app: a, json: o.json}
+	if err := q.connect(ctx, g, a.progress()); err != nil {
+		return err
+	}
+	defer q.close(ctx)
+	return ask(ctx, q)
+}
+
+// narrow returns the configuration with the patience of a command, and with one server alone when one is
+// named.
+func narrow(cfg *config.Config, server string) (*config.Config, error) {
+	c := *cfg
+	c.Startup.Wait = max(c.Startup.Wait, patience)
+	if server == "" {
+		return &c, nil
+	}
+	var names []string
+	for _, s := range cfg.Servers {
+		if s.Name == server {
+			c.Servers = []*config.Server{s}
+			return &c, nil
+		}
+		names = append(names, s.Name)
+	}
+	return nil, usagef("no server %q in %s%s", server, cfg.Path, didYouMean(server, names))
+}
+
+// list asks for a list and returns its items and the whole result.
+func (q *query) list(ctx context.Context, l protocol.List) (items []jsonrpc.Raw, result jsonrpc.Raw, err error) {
+	result, err = q.call(ctx, l.Method(), nil)
+	if err != nil {
+		return nil, nil, q.explain(err)
+	}
+	member, _ := jsonrpc.Get(result, l.Member())
+	return slices.Collect(jsonrpc.Elements(member)), result, nil
+}
+
+// showList prints a list as a table, or raw, and says which servers are missing in it.
+func (q *query) showList(ctx context.Context, l protocol.List, columns []column) error {
+	items, result, err := q.list(ctx, l)
+	if err != nil {
+		return err
+	}
+	if q.json {
+		q.app.raw(result)
+	} else if len(items) > 0 {
+		q.app.table(items, columns)
+	}
+	return q.missing()
+}
+
+// missing returns an error that names the servers which are not there, nil when all are.
+func (q *query) missing() error {
+	var all []error
+	for _, s := range q.status() {
+		if s.State != upstream.Ready {
+			all = append(all, &upstream.DownError{Status: s})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return &exitError{exitUnreachable, joined(all)}
+}
+
+// joined is several errors, one after the other.
+type joined []error
+
+// Error implements error.
+func (es joined) Error() string {
+	texts := make([]string, len(es))
+	for i, e := range es {
+		texts[i] = e.Error()
+	}
+	return strings.Join(texts, "\nplait: ")
+}
+
+// Unwrap returns the errors.
+func (es joined) Unwrap() []error { return es }
+
+// find returns the item of a list with that name. When there is none, the error says whether its server may
+// be missing, or which names are like it.
+func (q *query) find(ctx context.Context, l protocol.List, noun, name string) (jsonrpc.Raw, error) {
+	items, _, err := q.list(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	key := nameMember(l)
+	var names []string
+	for _, item := range items {
+		have, _ := jsonrpc.GetString(item, key)
+		if have == name {
+			return item, nil
+		}
+		names = append(names, have)
+	}
+	if err := q.missing(); err != nil {
+		return nil, &exitError{exitUnreachable, joined{fmt.Errorf("there is no %s %q now", noun, name), errors.Unwrap(err)}}
+	}
+	return nil, usagef("there is no %s %q%s", noun, name, didYouMean(name, names))
+}
+
+// nameMember returns the member that an item of a list is known by.
+func nameMember(l protocol.List) string {
+	switch l {
+	case protocol.Resources:
+		return "uri"
+	case protocol.Templates:
+		return "uriTemplate"
+	default:
+		return "name"
+	}
+}
+
+// explain gives an error of the other side its exit code.
+func (q *query) explain(err error) error {
+	var e *jsonrpc.Error
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.Code == jsonrpc.CodeInvalidParams:
+		return &exitError{exitUsage, err}
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plait-mcp/plait/config"
+)
+
+const redacted = "[redacted]"
+
+// redactor takes secrets out of lines: the values that a configuration holds, and what looks like a secret
+// wherever it came from. Any goroutine may use it.
+type redactor struct {
+	patterns func() []pattern
+	known    atomic.Pointer[strings.Replacer] // nil until learn
+}
+
+type pattern struct {
+	find *regexp.Regexp
+	with string
+}
+
+func newRedactor() *redactor { return &redactor{patterns: sync.OnceValue(patterns)} }
+
+// writer returns a writer that takes whole lines and passes them to w without secrets.
+func (r *redactor) writer(w io.Writer) io.Writer { return redacting{r, w} }
+
+type redacting struct {
+	r *redactor
+	w io.Writer
+}
+
+// Write implements io.Writer. It takes whole lines: a secret over two calls would be missed.
+func (r redacting) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(r.w, r.r.clean(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (r *redactor) clean(s string) string {
+	if known := r.known.Load(); known != nil {
+		s = known.Replace(s)
+	}
+	for _, p := range r.patterns() {
+		s = p.find.ReplaceAllString(s, p.with)
+	}
+	return strings.ReplaceAll(s, "["+redacted+"]", redacted)
+}
+
+// learn adds the secrets of a configuration, as they stand and as a log or a URL would write them.
+func (r *redactor) learn(c *config.Config) {
+	var values []string
+	for _, s := range c.Servers {
+		values = append(values, secretsOf(s)...)
+	}
+	var forms []string
+	for _, v := range values {
+		quoted := strconv.Quote(v)
+		inJSON, _ := json.Marshal(v)
+		forms = append(forms, v, quoted[1:len(quoted)-1], string(inJSON[1:len(inJSON)-1]),
+			url.QueryEscape(v), url.PathEscape(v), base64.StdEncoding.EncodeToString([]byte(v)))
+	}
+	slices.SortFunc(forms, func(x, y string) int { // the longest first: one may begin with another
+		return cmp.Or(cmp.Compare(len(y), len(x)), cmp.Compare(x, y))
+	})
+	var pairs []string
+	for _, f := range slices.Compact(forms) {
+		pairs = append(pairs, f, redacted)
+	}
+	r.known.Store(strings.NewReplacer(pairs...))
+}
+
+// secretsOf returns the values of a server that nobody may read.
+func secretsOf(s *config.Server) []string {
+	var found []string
+	add := func(name, value string) {
+		if isSecret(name, value) {
+			found = append(found, value)
+		}
+	}
+	for name, value := range s.Headers {
+		add(name, value)
+		if _, credentials, ok := strings.Cut(value, " "); ok && isSecretName(name) {
+			add(name, credentials) // after the scheme: Bearer, Basic
+		}
+	}
+	for name, value := range s.Env {
+		add(name, value)
+	}
+	for i, arg := range s.Args {
+		if name, value, ok := strings.Cut(arg, "="); ok {
+			add(name, value)
+		} else if i > 0 && strings.HasPrefix(s.Args[i-1], "-") && !strings.HasPrefix(arg, "-") {
+			add(s.Args[i-1], arg)
+		}
+	}
+	if u, err := url.Parse(s.URL); err == nil {
+		if password, ok := u.User.Password(); ok {
+			add("password", password)
+		}
+		for name, values := range u.Query() {
+			for _, v := range values {
+				add(name, v)
+			}
+		}
+	}
+	return found
+}
+
+// isSecret reports whether a value under that name is one nobody may read. Short ones are not: taking out
+// every "1" would leave no log.
+func isSecret(name, value string) bool {
+	const shortest, random = 6, 20
+	switch {
+	case len(value) < shortest:
+		return false
+	case isSecretName(name):
+		return true
+	}
+	// A long word of letters and digits is a key under whatever name; a path, a URL or prose is not.
+	return len(value) >= random && strings.ContainsAny(value, "0123456789") && !strings.ContainsAny(value, " /\\:,;")
+}
+
+func isSecretName(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(secretWords(), func(word string) bool { return strings.Contains(name, word) })
+}
+
+func secretWords() []string {
+	return []string{"auth", "token", "secret", "key", "passw", "passphrase", "pwd", "credential", "cookie", "session", "signature", "jwt", "bearer"}
+}
+
+// patterns are compiled once, when the first line is written.
+func patterns() []pattern {
+	const inQuery = `[\w.-]*(?:token|key|secret|passw|pwd|credential|auth|session|assertion|sig)[\w.-]*|code|state|nonce`
+	const inText = `(?:access|refresh|id|auth|session)[_-]?token|(?:client|app)[_-]?secret|(?:api|access|private|secret)[_-]?key|` +
+		`passw(?:or)?d|passphrase|secret|code[_-]verifier`
+	all := []string{
+		`(?i)(\bcookie\\*"?\s*[=:]\s*\\*"?)[^"\r\n]+`, `${1}`,
+		`(?i)(authorization\\*"?\s*[=:]\s*\[?\\*"?(?:(?:bearer|basic|digest|dpop|token)\s+)?)[^\s"\\,;]+`, `${1}`,
+		`(?i)(\b(?:bearer|basic|dpop) +)[\w.~+/-]{6,}=*([^\w="]|$)`, `${1}` + redacted + `$2`,
+		`(://)[^/?#@\s"']+@`, `${1}` + redacted + `@`,
+		`(?i)((?:[?&;]|\\u0026)(?:` + inQuery + `)=)[^&\s"'#;\\]+`, `${1}`,
+		`(?i)(\b(?:` + inText + `)\\*["']?\s*[=:]\s*\\*["']?)[^\s"'\\,;&]+`, `${1}`,
+		`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`, ``,
+		`\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|glpat-)[\w-]{10,}`, ``,
+	}
+	var compiled []pattern
+	for i := 0; i < len(all); i += 2 {
+		with := all[i+1]
+		if !strings.Contains(with, redacted) {
+			with += redacted
+		}
+		compiled = append(compiled, pattern{regexp.MustCompile(all[i]), with})
+	}
+	return compiled
+}
