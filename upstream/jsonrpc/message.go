@@ -64,6 +64,9 @@ func (m *Message) Error() *Error {
 	return e
 }
 
+// ErrorObject returns the error of a response as it came, nil when there is none.
+func (m *Message) ErrorObject() Raw { return m.raw(memberError) }
+
 // Batch yields the messages of a Batch, each with the error that Parse gives.
 func (m *Message) Batch() iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {

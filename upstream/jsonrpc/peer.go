@@ -18,6 +18,8 @@ type Handler interface {
 	Notification(m *Message)
 	// Response takes the answer to a request that went out through the Sender. It does not block.
 	Response(m *Message)
+	// Batches reports whether the other side may send batches.
+	Batches() bool
 	// Close ends the session and waits for its goroutines; ctx bounds the wait.
 	Close(ctx context.Context)
 }

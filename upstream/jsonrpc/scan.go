@@ -67,6 +67,10 @@ func (s *scanner) feed(p []byte) string {
 			i++
 			continue
 		}
+		if s.common(p[i]) {
+			i++
+			continue
+		}
 		again, reason := s.step(p, i)
 		if reason != "" {
 			return reason
@@ -77,6 +81,32 @@ func (s *scanner) feed(p []byte) string {
 	}
 	s.off += len(p)
 	return ""
+}
+
+// common takes the bytes that most texts are made of, as step would, and returns false for all others.
+func (s *scanner) common(c byte) bool {
+	switch s.state {
+	case wantColon:
+		if c == ':' {
+			s.state = wantValue
+			return true
+		}
+	case wantCommaOrEnd:
+		if c == ',' {
+			s.state = wantValue
+			if s.isObject() {
+				s.state = wantKey
+			}
+			return true
+		}
+	case wantKey, wantKeyOrEnd, wantValue:
+		if c == '"' && s.depth > 1 {
+			s.key = s.state != wantValue
+			s.state = inString
+			return true
+		}
+	}
+	return false
 }
 
 // special handles the byte that ends a run of plain bytes in a string.
