@@ -79,7 +79,7 @@ func (p *pattern) rooted() bool { return scheme(p.prefix) != "" }
 // expressionSyntax returns the regular expression for what stands between braces.
 func expressionSyntax(expression string) (string, error) {
 	operator := ""
-	if expression != "" && strings.Contains("+#./;?&", expression[:1]) {
+	if expression != "" && strings.IndexByte("+#./;?&", expression[0]) >= 0 {
 		operator, expression = expression[:1], expression[1:]
 	}
 	names, err := variables(expression)

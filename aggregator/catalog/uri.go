@@ -38,24 +38,27 @@ func escape(s string) (byte, bool) {
 	if len(s) < 3 || s[0] != '%' {
 		return 0, false
 	}
-	high, low := strings.IndexByte(upperHex, upper(s[1])), strings.IndexByte(upperHex, upper(s[2]))
-	if high < 0 || low < 0 {
-		return 0, false
+	high, low := nibble(s[1]), nibble(s[2])
+	return high<<4 | low, high < 16 && low < 16
+}
+
+// nibble returns the value of a hexadecimal digit, 16 for anything else.
+func nibble(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
 	}
-	return byte(high<<4 | low), true
+	return 16
 }
 
 func writeEscape(b *strings.Builder, c byte) {
 	b.WriteByte('%')
 	b.WriteByte(upperHex[c>>4])
 	b.WriteByte(upperHex[c&15])
-}
-
-func upper(c byte) byte {
-	if c >= 'a' && c <= 'z' {
-		return c - 'a' + 'A'
-	}
-	return c
 }
 
 func unprintable(r rune) bool { return r <= ' ' || r >= 0x7f }

@@ -20,6 +20,6 @@ type Handler interface {
 	Response(m *Message)
 	// Batches reports whether the other side may send batches.
 	Batches() bool
-	// Close ends the session and waits for its goroutines; ctx bounds the wait.
-	Close(ctx context.Context)
+	// Close ends the session and waits for its goroutines, some seconds at most.
+	Close()
 }

@@ -1,0 +1,90 @@
+package aggregator
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/transport"
+)
+
+// Options are what an Aggregator needs besides the configuration.
+type Options struct {
+	Guardian *transport.Guardian // kills children when plait is killed; nil: nobody does
+	Version  string              // of plait
+	Log      hclog.Logger
+}
+
+// Aggregator is the configured servers as one. Any goroutine may call its methods.
+type Aggregator struct {
+	cfg     *config.Config
+	namer   *catalog.Namer
+	servers *upstream.Set
+	version string
+	log     hclog.Logger
+
+	mu           sync.Mutex
+	pins         *catalog.Pins     // who owns which URI
+	instructions map[string]string // of the servers that were connected once
+	warned       map[catalog.Warning]bool
+	sessions     map[*Session]struct{}
+}
+
+// New returns the aggregator of the servers in cfg. It connects nothing before a client comes. ctx ends all
+// that it does; Close waits for that.
+func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
+	if opts.Log == nil {
+		opts.Log = hclog.NewNullLogger()
+	}
+	return &Aggregator{
+		cfg:   cfg,
+		namer: catalog.NewNamer(cfg.Naming, cfg.Servers),
+		servers: upstream.NewSet(ctx, cfg.Servers, upstream.Options{
+			Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Log: opts.Log.Named("upstream"),
+		}),
+		version: opts.Version, log: opts.Log,
+		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
+	}
+}
+
+// Open returns the session of a client that reads from out. The client's first request is initialize.
+func (a *Aggregator) Open(out jsonrpc.Sender) *Session {
+	s := newSession(a, out)
+	a.mu.Lock()
+	a.sessions[s] = struct{}{}
+	a.mu.Unlock()
+	return s
+}
+
+// Close ends the sessions that are left and all servers, and waits for that, some seconds at most.
+func (a *Aggregator) Close() {
+	a.mu.Lock()
+	left := slices.Collect(maps.Keys(a.sessions))
+	a.mu.Unlock()
+	var all sync.WaitGroup
+	for _, s := range left {
+		all.Go(s.Close)
+	}
+	all.Wait()
+	a.servers.Close()
+}
+
+// forget takes a session off the list.
+func (a *Aggregator) forget(s *Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.sessions, s)
+}
+
+// alone returns true when one server is configured: what it says cannot be mistaken for another's.
+func (a *Aggregator) alone() bool { return len(a.cfg.Servers) == 1 }
+
+// transparent returns true when the one server that is configured passes its names unchanged.
+func (a *Aggregator) transparent() bool { return a.namer.Passthrough() }

@@ -1,0 +1,119 @@
+package aggregator
+
+import (
+	"context"
+
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// token is the progress token of a server's request, and the server.
+type token struct {
+	server *upstream.Session
+	raw    jsonrpc.Raw
+}
+
+// Ask carries a request of a server to the client and its answer back (upstream.Client).
+func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.Message) jsonrpc.Text {
+	id := jsonrpc.Int(s.lastID.Add(1))
+	params := s.question(server, m)
+	if raw, ok := jsonrpc.Get(params, "_meta", "progressToken"); ok {
+		params = jsonrpc.Set(params, jsonrpc.Raw(id), "_meta", "progressToken")
+		s.mu.Lock()
+		s.tokens[id] = token{server, raw}
+		s.mu.Unlock()
+		defer func() {
+			s.mu.Lock()
+			delete(s.tokens, id)
+			s.mu.Unlock()
+		}()
+	}
+	text := m.WithID(id)
+	if params != nil {
+		text = m.WithParams(id, params)
+	}
+	answer, err := s.asks.Add(id)
+	if err != nil {
+		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", err))
+	}
+	defer s.asks.Remove(id)
+	s.out.send(text)
+	select {
+	case a, ok := <-answer:
+		if !ok {
+			return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", errGone))
+		}
+		s.clientTaskOf(server, a)
+		return a.WithID(m.ID())
+	case <-ctx.Done():
+		s.out.send(jsonrpc.NewNotification(protocol.Cancelled, jsonrpc.Raw(`{"requestId":`+string(id)+`}`)))
+		return nil
+	}
+}
+
+// question returns the params of a server's request as the client gets them. With several servers a person
+// must see which one asks, and "this server" would mean all of them.
+func (s *Session) question(server *upstream.Session, m *jsonrpc.Message) jsonrpc.Raw {
+	params := m.Params()
+	if s.agg.alone() {
+		return params
+	}
+	params = s.view().Rewrite(server.Name(), m.Method(), params)
+	switch m.Method() {
+	case protocol.Elicit:
+		if text, ok := jsonrpc.GetString(params, "message"); ok {
+			params = jsonrpc.Set(params, jsonrpc.Quote("["+server.Name()+"] "+text), "message")
+		}
+		params = s.exposeElicitation(server, params)
+	case protocol.CreateMessage:
+		if context, ok := jsonrpc.GetString(params, "includeContext"); ok && context != "none" {
+			params = jsonrpc.Set(params, jsonrpc.Raw(`"none"`), "includeContext")
+		}
+	}
+	return params
+}
+
+// clientProgress passes the client's progress on to the server that asked.
+func (s *Session) clientProgress(m *jsonrpc.Message) {
+	raw, _ := jsonrpc.Get(m.Params(), "progressToken")
+	s.mu.Lock()
+	t, ok := s.tokens[jsonrpc.ID(raw).Key()]
+	s.mu.Unlock()
+	if ok {
+		t.server.Notify(m.WithParams("", jsonrpc.Set(m.Params(), t.raw, "progressToken")))
+	}
+}
+
+// Tell takes a notification of a server (upstream.Client).
+func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
+	text := m.Text()
+	switch m.Method() {
+	case protocol.LogMessage:
+		if server.Server().Shared && !s.audible(m) {
+			return
+		}
+	case protocol.Updated:
+		uri, _ := jsonrpc.GetString(m.Params(), "uri")
+		if server.Server().Shared && !s.subscribed(uri) {
+			return
+		}
+		if exposed := s.view().Expose(server.Name(), uri); exposed != uri {
+			text = m.WithParams("", jsonrpc.Set(m.Params(), jsonrpc.Quote(exposed), "uri"))
+		}
+	case protocol.ElicitComplete:
+		if !s.agg.alone() {
+			text = m.WithParams("", s.exposeElicitation(server, m.Params()))
+		}
+	case protocol.TaskStatus:
+		if !s.agg.alone() {
+			text = m.WithParams("", s.exposeTask(server, m.Params(), "taskId"))
+		}
+	default:
+		if s.owner(m.Method()) != server && !serves(server, m.Method()) {
+			s.log.Debug("a notification that no rule passes on", "server", server.Name(), "method", m.Method())
+			return
+		}
+	}
+	s.out.send(text)
+}

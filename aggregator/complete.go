@@ -1,0 +1,80 @@
+package aggregator
+
+import (
+	"context"
+
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// maxValues is how many values a completion may have (2025-11-25, completion); clients refuse more.
+const maxValues = 100
+
+// complete forwards a completion to the server of the prompt or resource that it refers to.
+func (s *Session) complete(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	params := m.Params()
+	if err := jsonrpc.CheckMembers(params, "ref", "argument", "context", "_meta"); err != nil {
+		return nil, invalid(err)
+	}
+	ref, _ := jsonrpc.Get(params, "ref")
+	target, err := s.referred(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	server := s.server(target.Server)
+	params = jsonrpc.Set(params, target.Ref, "ref")
+	if server.Status().State == upstream.Ready && !server.Can("completions") && server.Version() > protocol.V20241105 {
+		return jsonrpc.Result(m.ID(), jsonrpc.Raw(`{"completion":{"values":[]}}`)), nil
+	}
+	if v := server.Version(); v != "" && v < protocol.V20250618 {
+		params = jsonrpc.Delete(params, "context")
+	}
+	call, err := s.call(m, params)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := server.Call(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	if answer.Error() == nil {
+		if result, cut := limitValues(answer.Result()); cut {
+			return answer.WithResult(m.ID(), result), nil
+		}
+	}
+	return s.back(m, server, answer), nil
+}
+
+// referred returns the server that a reference belongs to, and the reference as that server knows it.
+func (s *Session) referred(ctx context.Context, ref jsonrpc.Raw) (catalog.Ref, error) {
+	found, err := s.view().Completion(ref)
+	if err != nil {
+		for _, l := range []protocol.List{protocol.Prompts, protocol.Resources, protocol.Templates} {
+			s.want(ctx, l)
+		}
+		found, err = s.view().Completion(ref)
+	}
+	if err != nil {
+		return catalog.Ref{}, invalid(err)
+	}
+	return found[0], nil
+}
+
+// limitValues cuts a completion that has more values than allowed.
+func limitValues(result jsonrpc.Raw) (jsonrpc.Raw, bool) {
+	values, _ := jsonrpc.Get(result, "completion", "values")
+	kept, n := jsonrpc.Raw("["), 0
+	for v := range jsonrpc.Elements(values) {
+		if n++; n > maxValues {
+			result = jsonrpc.Set(result, append(kept, ']'), "completion", "values")
+			return jsonrpc.Set(result, jsonrpc.Raw("true"), "completion", "hasMore"), true
+		}
+		if n > 1 {
+			kept = append(kept, ',')
+		}
+		kept = append(kept, v...)
+	}
+	return result, false
+}

@@ -1,0 +1,19 @@
+// Package aggregator makes many servers look like one.
+//
+// An Aggregator holds the servers; Open gives a client its Session. A Session is a jsonrpc.Handler: a request
+// of the client goes through the table in methods.go to the one server that it is for, and back:
+//
+//	client ─▶ Session.Request ─▶ methods ─▶ catalog look-up ─▶ forward ─▶ upstream.Session.Call ─▶ server
+//	client ◀─ answer, own id ◀───────────── aliases undone ◀────────────────────────────────────── answer
+//
+// A request of a server comes the other way, to the client whose session it came on and to nobody else:
+//
+//	server ─▶ upstream.Session.Request ─▶ Session.Ask ─▶ client, and its answer back
+//
+// Lists are merged (view.go, list.go): the catalog is built from what the client's own sessions have listed,
+// once per change, and is looked up, never parsed. Notifications of a server pass through Tell; those that
+// only say that a list changed become one of plait's own, and only if the merged list changed (changes.go).
+//
+// What is edited in a message that passes is: ids, progress tokens, names, and, where two servers would
+// otherwise be mistaken for one another, the resource URI, the task id or the elicitation id of the second.
+package aggregator

@@ -1,0 +1,183 @@
+package downstream
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// maxRunning bounds the requests of one client that are served at a time.
+const maxRunning = 10_000
+
+// exchange is one session's traffic.
+type exchange struct {
+	handler jsonrpc.Handler
+	out     jsonrpc.Sender
+	log     hclog.Logger
+
+	work sync.WaitGroup // requests that are being served
+
+	mu      sync.Mutex
+	running map[jsonrpc.ID]context.CancelFunc
+	closed  bool // nothing is started any more
+}
+
+func newExchange(open func(jsonrpc.Sender) jsonrpc.Handler, out jsonrpc.Sender, log hclog.Logger) *exchange {
+	return &exchange{handler: open(out), out: out, log: log, running: map[jsonrpc.ID]context.CancelFunc{}}
+}
+
+// accept takes one message of the client and does not wait for what comes of it.
+func (x *exchange) accept(ctx context.Context, m *jsonrpc.Message) {
+	switch m.Kind() {
+	case jsonrpc.Request:
+		x.serve(ctx, m, func(answer jsonrpc.Text) { x.send(answer) })
+	case jsonrpc.Notification:
+		x.notice(m)
+	case jsonrpc.Response:
+		x.handler.Response(m)
+	case jsonrpc.Batch:
+		x.batch(ctx, m)
+	}
+}
+
+// refuse answers a text that is no message.
+func (x *exchange) refuse(e *jsonrpc.MalformedError) {
+	x.log.Warn("the client sent no message", "err", e.Reason, "excerpt", e.Excerpt)
+	x.start(func() { x.send(e.Answer()) })
+}
+
+// start runs f on its own goroutine, unless the session is ending.
+func (x *exchange) start(f func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.closed {
+		x.work.Go(f)
+	}
+}
+
+// notice takes a notification. Cancellation ends here: it is about a request that only we know by that id.
+func (x *exchange) notice(m *jsonrpc.Message) {
+	if m.Method() == protocol.Cancelled {
+		raw, _ := jsonrpc.Get(m.Params(), "requestId")
+		if id, ok := jsonrpc.ReadID(raw); ok {
+			x.cancel(id)
+		}
+		return
+	}
+	x.handler.Notification(m)
+}
+
+func (x *exchange) cancel(id jsonrpc.ID) {
+	x.mu.Lock()
+	cancel := x.running[id.Key()]
+	x.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// serve serves a request on its own goroutine and gives the answer to reply: nil when the request was
+// cancelled, for nobody waits for it then.
+func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jsonrpc.Text)) {
+	ctx, cancel := context.WithCancel(ctx)
+	id := m.ID().Key()
+	if e := x.enter(id, m, cancel); e != nil {
+		cancel()
+		x.start(func() { reply(jsonrpc.Failure(m.ID(), e)) })
+		return
+	}
+	x.start(func() {
+		answer := x.handler.Request(ctx, m)
+		if ctx.Err() != nil {
+			answer = nil
+		}
+		x.mu.Lock()
+		delete(x.running, id)
+		x.mu.Unlock()
+		cancel()
+		reply(answer)
+	})
+}
+
+// enter notes that a request is being served, or says why it cannot be. Nobody can cancel initialize.
+func (x *exchange) enter(id jsonrpc.ID, m *jsonrpc.Message, cancel context.CancelFunc) *jsonrpc.Error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, ok := x.running[id]; ok {
+		return jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "a request with this id is being served")
+	}
+	if len(x.running) == maxRunning {
+		return jsonrpc.Errorf(jsonrpc.CodeInternal, "%d requests are being served; wait for some of them", maxRunning)
+	}
+	if m.Method() == protocol.Initialize {
+		cancel = nil
+	}
+	x.running[id] = cancel
+	return nil
+}
+
+// batch serves the messages of a batch and sends the answers as one, where the protocol version has batches.
+func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message) {
+	if !x.handler.Batches() {
+		x.refuse(&jsonrpc.MalformedError{
+			ID: jsonrpc.Null, Code: jsonrpc.CodeInvalidRequest, Reason: "this protocol version has no batches",
+		})
+		return
+	}
+	var waits sync.WaitGroup
+	var mu sync.Mutex
+	var answers jsonrpc.Text
+	add := func(t jsonrpc.Text) {
+		mu.Lock()
+		defer mu.Unlock()
+		if t != nil {
+			answers = append(append(answers, []byte{','}), t...)
+		}
+	}
+	for part, err := range m.Batch() {
+		switch {
+		case err != nil:
+			add(malformed(err).Answer())
+		case part.Kind() == jsonrpc.Request:
+			waits.Add(1)
+			x.serve(ctx, part, func(t jsonrpc.Text) { add(t); waits.Done() })
+		case part.Kind() == jsonrpc.Batch:
+			add(jsonrpc.Failure(jsonrpc.Null, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "a batch in a batch")))
+		default:
+			x.accept(ctx, part)
+		}
+	}
+	x.start(func() {
+		waits.Wait()
+		if len(answers) > 0 {
+			answers[0] = []byte{'['}
+			x.send(append(answers, []byte{']'}))
+		}
+	})
+}
+
+// send sends an answer, if there is one.
+func (x *exchange) send(t jsonrpc.Text) {
+	if t == nil {
+		return
+	}
+	if err := x.out.Send(t); err != nil {
+		x.log.Debug("an answer was not delivered", "err", err)
+	}
+}
+
+// close ends everything that is being served; nothing is started any more.
+func (x *exchange) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.closed = true
+	for _, cancel := range x.running {
+		if cancel != nil {
+			cancel()
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// errGone ends what waits for a client that is gone.
+var errGone = errors.New("the client is gone")
+
+func invalid(err error) error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: err.Error()}
+}
+
+// failure makes the answer to a request that did not work.
+func (s *Session) failure(m *jsonrpc.Message, err error) jsonrpc.Text {
+	if errors.Is(err, context.Canceled) {
+		return nil // the client does not wait any more
+	}
+	var known *jsonrpc.Error
+	if errors.As(err, &known) {
+		return jsonrpc.Failure(m.ID(), known)
+	}
+	e := &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: err.Error()}
+	var down *upstream.DownError
+	if errors.As(err, &down) {
+		e.Data = jsonrpc.Raw(fmt.Sprintf(`{"server":%s,"state":%q}`, jsonrpc.Quote(down.Server), down.State))
+	}
+	return jsonrpc.Failure(m.ID(), e)
+}
+
+// forward sends a request to a server, with other params, and returns its answer with the client's id.
+func (s *Session) forward(
+	ctx context.Context, m *jsonrpc.Message, server *upstream.Session, params jsonrpc.Raw,
+) (jsonrpc.Text, error) {
+	c, err := s.call(m, params)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := server.Call(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.back(m, server, answer), nil
+}
+
+// call makes the call for the server: without what concerns only the client and plait, and with a way for
+// progress to come back.
+func (s *Session) call(m *jsonrpc.Message, params jsonrpc.Raw) (upstream.Call, error) {
+	c := upstream.Call{Message: m, Params: params}
+	meta, ok := jsonrpc.Get(params, "_meta")
+	if !ok {
+		return c, nil
+	}
+	if err := jsonrpc.CheckMembers(meta, "progressToken"); err != nil {
+		return c, invalid(err)
+	}
+	for key := range jsonrpc.Members(meta) {
+		if protocol.Hop(key) {
+			c.Params = jsonrpc.Delete(c.Params, "_meta", key)
+		}
+	}
+	raw, ok := jsonrpc.Get(meta, "progressToken")
+	if !ok {
+		return c, nil
+	}
+	if _, ok := jsonrpc.ReadID(raw); !ok {
+		return c, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "progressToken must be a string or a number")
+	}
+	c.Progress = func(p *jsonrpc.Message) {
+		s.out.send(p.WithParams("", jsonrpc.Set(p.Params(), raw, "progressToken")))
+	}
+	return c, nil
+}
+
+// back makes the client's answer of a server's.
+func (s *Session) back(m *jsonrpc.Message, server *upstream.Session, answer *jsonrpc.Message) jsonrpc.Text {
+	if e := answer.Error(); e != nil {
+		return s.backError(m, server, answer, e)
+	}
+	if s.agg.alone() {
+		return answer.WithID(m.ID())
+	}
+	if s.view().HasAliases(server.Name()) || s.tasks.aliased(server) || carriesTask(m) {
+		result := s.view().Rewrite(server.Name(), m.Method(), answer.Result())
+		result = s.exposeTasks(server, m.Method(), result)
+		s.learn(server, m.Method(), result)
+		return answer.WithResult(m.ID(), result)
+	}
+	if answer.Text().Len() <= learnable {
+		s.learn(server, m.Method(), answer.Result())
+	}
+	return answer.WithID(m.ID())
+}
+
+// backError passes an error on: as it is, but for URIs and the ids of elicitations, which only 2025-11-25 knows.
+func (s *Session) backError(
+	m *jsonrpc.Message, server *upstream.Session, answer *jsonrpc.Message, e *jsonrpc.Error,
+) jsonrpc.Text {
+	asksForURL := e.Code == protocol.CodeURLElicitation
+	if asksForURL && s.version() < protocol.V20251125 && m.Method() == protocol.ToolsCall {
+		return jsonrpc.Result(m.ID(), urlText(e))
+	}
+	if s.agg.alone() || e.Data == nil {
+		return answer.WithID(m.ID())
+	}
+	data := e.Data
+	if asksForURL {
+		data = s.exposeElicitations(server, data)
+	}
+	if s.view().HasAliases(server.Name()) {
+		data = s.view().RewriteError(server.Name(), data)
+	}
+	return answer.WithError(m.ID(), jsonrpc.Set(answer.ErrorObject(), data, "data"))
+}
+
+// version returns the protocol version negotiated with the client.
+func (s *Session) version() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hello.Version
+}

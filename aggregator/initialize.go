@@ -1,0 +1,110 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// superset is what plait declares without asking anybody: a server that comes later must find its
+// capabilities declared, and what no server has is answered with empty lists.
+const superset = `{"tools":{"listChanged":true},"prompts":{"listChanged":true},` +
+	`"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}`
+
+const superset25c = superset + `,"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`
+
+// initialize starts the sessions with the servers and answers at once, except that a single server whose
+// names pass unchanged is waited for, within startup.wait, so that its capabilities and instructions pass too.
+func (s *Session) initialize(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	if err := jsonrpc.CheckMembers(m.Params(), "protocolVersion", "capabilities", "clientInfo", "_meta"); err != nil {
+		return nil, invalid(err)
+	}
+	offered, ok := jsonrpc.GetString(m.Params(), "protocolVersion")
+	if !ok {
+		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "protocolVersion must be a string")
+	}
+	hello := upstream.Hello{Params: m.Params(), Version: protocol.Negotiate(offered)}
+	if hello.Version != offered {
+		hello.Params = jsonrpc.Set(hello.Params, jsonrpc.Quote(hello.Version), "protocolVersion")
+	}
+	if !s.greet(hello) {
+		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the session is initialized already")
+	}
+	return jsonrpc.Result(m.ID(), s.welcome(ctx, hello.Version)), nil
+}
+
+// greet opens the sessions with the servers. It returns false when that was done before.
+func (s *Session) greet(hello upstream.Hello) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hello != nil {
+		return false
+	}
+	s.hello = &hello
+	s.servers = s.agg.servers.Open(s, hello)
+	for _, server := range s.servers {
+		s.byName[server.Name()] = server
+	}
+	return true
+}
+
+// welcome makes the result of initialize.
+func (s *Session) welcome(ctx context.Context, version string) jsonrpc.Raw {
+	info := jsonrpc.Raw(fmt.Sprintf(`{"name":"plait","version":%s}`, jsonrpc.Quote(s.agg.version)))
+	if s.agg.transparent() {
+		ctx, cancel := context.WithTimeout(ctx, s.agg.cfg.Startup.Wait)
+		defer cancel()
+		only := s.all()[0]
+		_ = only.AwaitSettled(ctx) // too late is as good as down
+		if result := only.Hello(); result != nil {
+			result = jsonrpc.Set(result, jsonrpc.Quote(version), "protocolVersion")
+			return jsonrpc.Set(result, info, "serverInfo")
+		}
+	}
+	capabilities := superset + "}"
+	if version >= protocol.V20251125 {
+		capabilities = superset25c + "}"
+	}
+	result := jsonrpc.Raw(fmt.Sprintf(`{"protocolVersion":%q,"capabilities":%s,"serverInfo":%s}`, version, capabilities, info))
+	if text := s.agg.guide(); text != "" {
+		result = jsonrpc.Set(result, jsonrpc.Quote(text), "instructions")
+	}
+	return result
+}
+
+// guide merges the instructions of the servers that were connected before, each under a heading.
+func (a *Aggregator) guide() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var b strings.Builder
+	for _, server := range a.cfg.Servers {
+		text := a.instructions[server.Name]
+		if text == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\n\n")
+		}
+		b.WriteString("# " + server.Name)
+		if prefix := a.namer.Prefix(server.Name); prefix != "" {
+			b.WriteString("\nNames of tools and prompts of this server start with `" + prefix + "`.")
+		}
+		b.WriteString("\n\n" + text)
+	}
+	return b.String()
+}
+
+// remember keeps the instructions of a server for the next client.
+func (a *Aggregator) remember(server *upstream.Session) {
+	text, ok := jsonrpc.GetString(server.Hello(), "instructions")
+	if !ok {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.instructions[server.Name()] = text
+}

@@ -1,0 +1,69 @@
+package aggregator
+
+import (
+	"context"
+	"time"
+
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// list answers tools/list and its likes: everything on one page, because many clients read only the first.
+func (s *Session) list(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	if err := jsonrpc.CheckMembers(m.Params(), "cursor"); err != nil {
+		return nil, invalid(err)
+	}
+	if _, ok := jsonrpc.Get(m.Params(), "cursor"); ok {
+		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown cursor: plait gave none")
+	}
+	l := listOf(m.Method())
+	s.want(ctx, l)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	items := s.view().List(catalog.Kind(l))
+	s.mu.Lock()
+	s.shown[l] = items
+	s.mu.Unlock()
+	return jsonrpc.Result(m.ID(), s.frame(l, items)), nil
+}
+
+func listOf(method string) protocol.List {
+	l := protocol.Tools
+	for l.Method() != method {
+		l++
+	}
+	return l
+}
+
+// frame puts a list into a result: that of the server if there is only one.
+func (s *Session) frame(l protocol.List, items jsonrpc.Raw) jsonrpc.Raw {
+	frame := jsonrpc.Raw("{}")
+	if servers := s.all(); len(servers) == 1 {
+		if f := servers[0].List(l).Frame; f != nil {
+			frame = f
+		}
+	}
+	return jsonrpc.Set(frame, items, l.Member())
+}
+
+// want lets every server read a list and waits until all have, or are known to be down. The first request for
+// a list decides how long that may take: startup.wait. What comes later is announced by list_changed.
+func (s *Session) want(ctx context.Context, l protocol.List) {
+	s.mu.Lock()
+	if s.waits[l].IsZero() {
+		s.waits[l] = time.Now().Add(s.agg.cfg.Startup.Wait)
+	}
+	until := s.waits[l]
+	servers := s.servers
+	s.mu.Unlock()
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	for _, server := range servers {
+		server.Want(l)
+	}
+	for _, server := range servers {
+		_ = server.Await(ctx, l) // too late is as good as down
+	}
+}

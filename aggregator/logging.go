@@ -1,0 +1,57 @@
+package aggregator
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// setLevel sets the log level of all servers that log, now and when they connect again.
+func (s *Session) setLevel(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	if err := jsonrpc.CheckMembers(m.Params(), "level"); err != nil {
+		return nil, invalid(err)
+	}
+	raw, _ := jsonrpc.Get(m.Params(), "level")
+	level, _ := jsonrpc.ReadString(raw)
+	if _, ok := protocol.Severity(level); !ok {
+		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown log level %s", raw)
+	}
+	if s.agg.transparent() && s.all()[0].Status().Err == nil {
+		s.all()[0].KeepLevel(s, raw)
+		return s.forward(ctx, m, s.all()[0], m.Params())
+	}
+	s.mu.Lock()
+	s.level = level
+	s.mu.Unlock()
+	var all sync.WaitGroup
+	for _, server := range s.all() {
+		all.Go(func() { server.SetLevel(ctx, s, raw) })
+	}
+	all.Wait()
+	return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
+}
+
+// audible reports whether a log message of a shared server is severe enough for this client.
+func (s *Session) audible(m *jsonrpc.Message) bool {
+	s.mu.Lock()
+	want, wanted := protocol.Severity(s.level)
+	s.mu.Unlock()
+	level, _ := jsonrpc.GetString(m.Params(), "level")
+	have, ok := protocol.Severity(level)
+	return !wanted || !ok || have >= want
+}
+
+// subscribed reports whether the client subscribed to the resource or to one that contains it.
+func (s *Session) subscribed(uri string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for have := range s.subs {
+		if uri == have || strings.HasPrefix(uri, strings.TrimSuffix(have, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,70 @@
+package aggregator
+
+import (
+	"context"
+	"path"
+
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// method serves one request of a client. The error becomes the answer (failure).
+type method func(s *Session, ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error)
+
+// methods has an entry for every request of the initialize era. Any other method is custom.
+var methods = map[string]method{
+	protocol.Initialize:         (*Session).initialize,
+	protocol.Ping:               (*Session).ping,
+	protocol.Tools.Method():     (*Session).list,
+	protocol.Prompts.Method():   (*Session).list,
+	protocol.Resources.Method(): (*Session).list,
+	protocol.Templates.Method(): (*Session).list,
+	protocol.ToolsCall:          (*Session).callTool,
+	protocol.PromptsGet:         (*Session).getPrompt,
+	protocol.ResourcesRead:      (*Session).readResource,
+	protocol.Subscribe:          (*Session).subscribe,
+	protocol.Unsubscribe:        (*Session).unsubscribe,
+	protocol.Complete:           (*Session).complete,
+	protocol.SetLevel:           (*Session).setLevel,
+	protocol.TasksGet:           (*Session).task,
+	protocol.TasksResult:        (*Session).task,
+	protocol.TasksCancel:        (*Session).task,
+	protocol.TasksList:          (*Session).listTasks,
+}
+
+func (s *Session) ping(_ context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
+}
+
+// custom routes a method that the protocol does not know, as it is.
+func (s *Session) custom(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	server := s.owner(m.Method())
+	if server == nil {
+		return nil, jsonrpc.Errorf(jsonrpc.CodeMethodNotFound, "Method not found: %s", m.Method())
+	}
+	return s.forward(ctx, m, server, m.Params())
+}
+
+// owner returns the server that a custom method is for: the only one, or the first whose `methods` name it.
+func (s *Session) owner(method string) *upstream.Session {
+	servers := s.all()
+	if s.agg.transparent() && len(servers) == 1 {
+		return servers[0]
+	}
+	for _, server := range servers {
+		if serves(server, method) {
+			return server
+		}
+	}
+	return nil
+}
+
+func serves(server *upstream.Session, method string) bool {
+	for _, pattern := range server.Server().Methods {
+		if ok, _ := path.Match(pattern, method); ok {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,74 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+func (s *Session) callTool(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.byItsName(ctx, m, protocol.Tools)
+}
+
+func (s *Session) getPrompt(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.byItsName(ctx, m, protocol.Prompts)
+}
+
+// byItsName forwards a request whose params.name is the exposed name of a tool or prompt.
+func (s *Session) byItsName(ctx context.Context, m *jsonrpc.Message, l protocol.List) (jsonrpc.Text, error) {
+	params := m.Params()
+	if err := jsonrpc.CheckMembers(params, "name", "arguments", "_meta", "task"); err != nil {
+		return nil, invalid(err)
+	}
+	name, ok := jsonrpc.GetString(params, "name")
+	if !ok {
+		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "name must be a string")
+	}
+	if s.agg.transparent() {
+		return s.forward(ctx, m, s.all()[0], params)
+	}
+	entry, err := s.find(ctx, l, name)
+	if err != nil {
+		return nil, err
+	}
+	if entry.Name != name {
+		params = jsonrpc.Set(params, jsonrpc.Quote(entry.Name), "name")
+	}
+	return s.forward(ctx, m, s.server(entry.Server), params)
+}
+
+// find looks a tool or prompt up, waiting for servers that have not listed theirs yet.
+func (s *Session) find(ctx context.Context, l protocol.List, name string) (catalog.Entry, error) {
+	entry, err := look(s.view(), l, name)
+	if err != nil {
+		s.want(ctx, l)
+		entry, err = look(s.view(), l, name)
+	}
+	if err != nil {
+		return entry, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "%s%s", err, s.hint(name))
+	}
+	return entry, nil
+}
+
+func look(c *catalog.Catalog, l protocol.List, name string) (catalog.Entry, error) {
+	if l == protocol.Prompts {
+		return c.Prompt(name)
+	}
+	return c.Tool(name)
+}
+
+// hint says which server that is down the name may belong to. It is for people; nothing is routed by it.
+func (s *Session) hint(name string) string {
+	for _, server := range s.all() {
+		status := server.Status()
+		if prefix := s.agg.namer.Prefix(server.Name()); status.State != upstream.Ready && strings.HasPrefix(name, prefix) {
+			return fmt.Sprintf(" (%s)", (&upstream.DownError{Status: status}).Error())
+		}
+	}
+	return ""
+}

@@ -1,0 +1,208 @@
+package aggregator
+
+import (
+	"context"
+	"time"
+
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+const (
+	// learnable is the length up to which results are searched for URIs.
+	learnable = 1 << 20
+	// fanTime and fanWidth bound the search for the owner of a resource that nobody has listed.
+	fanTime  = 5 * time.Second
+	fanWidth = 4
+)
+
+// uriOf returns the checked params and URI of a request for a resource.
+func uriOf(m *jsonrpc.Message) (string, error) {
+	if err := jsonrpc.CheckMembers(m.Params(), "uri", "_meta"); err != nil {
+		return "", invalid(err)
+	}
+	uri, ok := jsonrpc.GetString(m.Params(), "uri")
+	if !ok {
+		return "", jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "uri must be a string")
+	}
+	return uri, nil
+}
+
+func unknown(uri string) error {
+	return &jsonrpc.Error{
+		Code: jsonrpc.CodeInvalidParams, Message: "Resource not found: " + uri,
+		Data: jsonrpc.Set(jsonrpc.Raw("{}"), jsonrpc.Quote(uri), "uri"),
+	}
+}
+
+func (s *Session) readResource(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	uri, err := uriOf(m)
+	if err != nil {
+		return nil, err
+	}
+	if s.agg.alone() {
+		return s.forward(ctx, m, s.all()[0], m.Params())
+	}
+	found := s.locate(ctx, uri)
+	for i, t := range found.Targets {
+		call, err := s.call(m, at(m, uri, t.URI))
+		if err != nil {
+			return nil, err
+		}
+		server := s.server(t.Server)
+		answer, err := server.Call(ctx, call)
+		if err != nil && found.Sure() {
+			return nil, err
+		}
+		if err != nil || answer.Error() != nil && i < len(found.Targets)-1 {
+			continue
+		}
+		if answer.Error() == nil && t.URI != uri {
+			result := s.view().RewriteRead(t, uri, answer.Result())
+			s.learn(server, m.Method(), result)
+			return answer.WithResult(m.ID(), result), nil
+		}
+		return s.back(m, server, answer), nil
+	}
+	return s.search(ctx, m, uri)
+}
+
+// at returns the params of m for a server that calls the resource name.
+func at(m *jsonrpc.Message, uri, name string) jsonrpc.Raw {
+	if uri == name {
+		return m.Params()
+	}
+	return jsonrpc.Set(m.Params(), jsonrpc.Quote(name), "uri")
+}
+
+// locate says which servers may own a resource, the likeliest first: who listed it, who named it in a result,
+// whose template matches, who alone lists that authority.
+func (s *Session) locate(ctx context.Context, uri string) catalog.Resolution {
+	s.want(ctx, protocol.Resources)
+	s.want(ctx, protocol.Templates)
+	found := s.view().Resource(uri)
+	if to, ok := s.learned.find(uri); ok && !found.Sure() {
+		return catalog.Resolution{Step: catalog.Listed, Targets: []catalog.Target{{Server: to.server.Name(), URI: to.name}}}
+	}
+	return found
+}
+
+// search asks all servers that have resources for one that nobody listed. The first to give contents has it.
+func (s *Session) search(ctx context.Context, m *jsonrpc.Message, uri string) (jsonrpc.Text, error) {
+	ctx, cancel := context.WithTimeout(ctx, fanTime)
+	defer cancel()
+	var servers []*upstream.Session
+	for _, server := range s.all() {
+		if server.Can("resources") {
+			servers = append(servers, server)
+		}
+	}
+	type found struct {
+		server *upstream.Session
+		answer *jsonrpc.Message
+	}
+	results := make(chan found, len(servers))
+	slots := make(chan struct{}, fanWidth)
+	for _, server := range servers {
+		s.work.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			call, err := s.call(m, m.Params())
+			call.Progress = nil
+			var answer *jsonrpc.Message
+			if err == nil {
+				answer, _ = server.Call(ctx, call)
+			}
+			results <- found{server, answer}
+		})
+	}
+	for range servers {
+		r := <-results
+		if r.answer == nil || r.answer.Error() != nil {
+			continue
+		}
+		contents, _ := jsonrpc.Get(r.answer.Result(), "contents")
+		for range jsonrpc.Elements(contents) {
+			return s.back(m, r.server, r.answer), nil
+		}
+	}
+	return nil, unknown(uri)
+}
+
+func (s *Session) subscribe(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.subscription(ctx, m, (*upstream.Session).Subscribe)
+}
+
+func (s *Session) unsubscribe(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.subscription(ctx, m, (*upstream.Session).Unsubscribe)
+}
+
+type subscription func(*upstream.Session, context.Context, upstream.Client, string, upstream.Call) (*jsonrpc.Message, error)
+
+func (s *Session) subscription(ctx context.Context, m *jsonrpc.Message, do subscription) (jsonrpc.Text, error) {
+	uri, err := uriOf(m)
+	if err != nil {
+		return nil, err
+	}
+	server, name := s.all()[0], uri
+	if !s.agg.alone() {
+		found := s.locate(ctx, uri).Targets
+		if len(found) == 0 {
+			return nil, unknown(uri)
+		}
+		server, name = s.server(found[0].Server), found[0].URI
+	}
+	call, err := s.call(m, at(m, uri, name))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := do(server, ctx, s, name, call)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if m.Method() == protocol.Subscribe {
+		s.subs[name] = true
+	} else {
+		delete(s.subs, name)
+	}
+	s.mu.Unlock()
+	if answer == nil {
+		return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
+	}
+	return s.back(m, server, answer), nil
+}
+
+// learn notes the URIs that a result names, so that the client can ask for them although no list has them.
+func (s *Session) learn(server *upstream.Session, method string, result jsonrpc.Raw) {
+	switch method {
+	case protocol.ResourcesRead:
+		s.learnContents(server, result, "contents")
+	case protocol.ToolsCall, protocol.TasksResult:
+		s.learnContents(server, result, "content")
+	case protocol.PromptsGet:
+		messages, _ := jsonrpc.Get(result, "messages")
+		for message := range jsonrpc.Elements(messages) {
+			if content, ok := jsonrpc.Get(message, "content"); ok {
+				s.learnContent(server, content)
+			}
+		}
+	}
+}
+
+func (s *Session) learnContents(server *upstream.Session, result jsonrpc.Raw, member string) {
+	contents, _ := jsonrpc.Get(result, member)
+	for content := range jsonrpc.Elements(contents) {
+		s.learnContent(server, content)
+	}
+}
+
+func (s *Session) learnContent(server *upstream.Session, content jsonrpc.Raw) {
+	for _, path := range [][]string{{"uri"}, {"resource", "uri"}} {
+		if uri, ok := jsonrpc.GetString(content, path...); ok {
+			s.learned.learn(server, uri)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package aggregator
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// Session is one client. It implements jsonrpc.Handler towards the client and upstream.Client towards the
+// servers.
+type Session struct {
+	agg *Aggregator
+	out *gate
+	log hclog.Logger
+
+	asks   jsonrpc.Calls // requests to the client that wait for its answer
+	lastID atomic.Int64
+	quit   chan struct{}
+	ended  sync.Once
+	work   sync.WaitGroup
+	kick   chan struct{} // a list changed
+
+	mu       sync.Mutex
+	hello    *upstream.Hello // nil before initialize
+	servers  []*upstream.Session
+	byName   map[string]*upstream.Session
+	waits    [protocol.Lists]time.Time // until when each list waits for servers; zero: nobody asked
+	shown    [protocol.Lists]jsonrpc.Raw
+	catalog  *catalog.Catalog // nil: to be built anew
+	parts    map[*upstream.Session]part
+	level    string
+	tokens   map[jsonrpc.ID]token // progress tokens of requests to the client
+	learned  *owners              // URIs seen in results
+	tasks    *owners
+	elicits  *owners
+	subs     map[string]bool
+	answered map[string]*upstream.Session // tasks that the client runs for a server
+}
+
+var (
+	_ jsonrpc.Handler = (*Session)(nil)
+	_ upstream.Client = (*Session)(nil)
+)
+
+func newSession(a *Aggregator, out jsonrpc.Sender) *Session {
+	s := &Session{
+		agg: a, out: &gate{out: out}, log: a.log,
+		quit: make(chan struct{}), kick: make(chan struct{}, 1),
+		byName: map[string]*upstream.Session{}, parts: map[*upstream.Session]part{}, tokens: map[jsonrpc.ID]token{},
+		learned: newOwners(), tasks: newOwners(), elicits: newOwners(),
+		subs: map[string]bool{}, answered: map[string]*upstream.Session{},
+	}
+	s.work.Go(s.announce)
+	return s
+}
+
+// Request serves a request of the client (jsonrpc.Handler).
+func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text {
+	serve, ok := methods[m.Method()]
+	if !ok {
+		serve = (*Session).custom
+	}
+	if !s.greeted() && m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
+		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the first request is initialize"))
+	}
+	answer, err := serve(s, ctx, m)
+	if err != nil {
+		return s.failure(m, err)
+	}
+	return answer
+}
+
+// Notification takes a notification of the client (jsonrpc.Handler).
+func (s *Session) Notification(m *jsonrpc.Message) {
+	switch m.Method() {
+	case protocol.Initialized:
+		s.work.Go(s.out.open)
+	case protocol.Progress:
+		s.clientProgress(m)
+	case protocol.TaskStatus:
+		s.clientTask(m)
+	case protocol.RootsChanged:
+		for _, server := range s.all() {
+			server.Notify(m.Text())
+		}
+	case protocol.Cancelled: // whoever holds the request has ended it
+	default:
+		if server := s.owner(m.Method()); server != nil {
+			server.Notify(m.Text())
+		}
+	}
+}
+
+// Response takes the client's answer to a request of a server (jsonrpc.Handler).
+func (s *Session) Response(m *jsonrpc.Message) {
+	if !s.asks.Deliver(m) {
+		s.log.Debug("an answer of the client that nobody waits for", "id", m.ID())
+	}
+}
+
+// Batches reports whether the protocol version has batches (jsonrpc.Handler).
+func (s *Session) Batches() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hello != nil && protocol.Batches(s.hello.Version)
+}
+
+// Close ends the session and those with its servers (jsonrpc.Handler).
+func (s *Session) Close() {
+	s.ended.Do(func() {
+		close(s.quit)
+		s.asks.Fail(errGone)
+		s.agg.servers.Release(s, s.all())
+		s.work.Wait()
+		s.agg.forget(s)
+	})
+}
+
+// Status returns the condition of the session with each server, in the order of the configuration.
+func (s *Session) Status() []upstream.Status {
+	var all []upstream.Status
+	for _, server := range s.all() {
+		all = append(all, server.Status())
+	}
+	return all
+}
+
+func (s *Session) greeted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hello != nil
+}
+
+// all returns the sessions with the servers; it is empty before initialize.
+func (s *Session) all() []*upstream.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.servers
+}
+
+func (s *Session) server(name string) *upstream.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byName[name]
+}
+
+// gate keeps messages to the client back until it has said that it is initialized. Answers pass beside it.
+type gate struct {
+	out jsonrpc.Sender
+
+	mu   sync.Mutex
+	free bool
+	held []jsonrpc.Text
+}
+
+// maxHeld bounds what is kept back; more is dropped, newest first.
+const maxHeld = 1000
+
+func (g *gate) send(t jsonrpc.Text) {
+	g.mu.Lock()
+	if !g.free {
+		if len(g.held) < maxHeld {
+			g.held = append(g.held, t)
+		}
+		g.mu.Unlock()
+		return
+	}
+	g.mu.Unlock()
+	_ = g.out.Send(t) // the reader of a client that is gone says so
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.held {
+		_ = g.out.Send(t)
+	}
+	g.free, g.held = true, nil
+}

@@ -1,0 +1,184 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+	"github.com/plait-mcp/plait/upstream/transport"
+)
+
+const (
+	// soon is how long a call waits for an attempt that is due anyway.
+	soon = 2 * time.Second
+	// farewell bounds how long it may take to tell a server that nobody waits.
+	farewell = 5 * time.Second
+)
+
+// errTimeout ends a call that took too long.
+var errTimeout = errors.New("no answer in time")
+
+// pending is a call in flight.
+type pending struct {
+	Call
+	timeout time.Duration
+	timer   *time.Timer
+
+	// guarded by Session.mu
+	asks  map[jsonrpc.ID]context.CancelFunc // requests of the server that this call caused
+	value float64                           // the last progress
+}
+
+// Call sends a request to the server and waits for its answer, which may be an error of JSON-RPC. It waits
+// for a connection that is being made. It returns a *DownError when the server cannot be reached, and
+// ctx.Err() at once when ctx ends; the server is then told in the background. The server's callTimeout
+// bounds the wait; progress, and a question to the client, start it anew. A request that a server refused
+// because it forgot the session is sent once more; one that it may have taken is not.
+func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
+	for again := false; ; again = true {
+		l, err := s.ready(ctx)
+		if err != nil {
+			return nil, err
+		}
+		m, err := s.callOn(ctx, l, c)
+		var lost *transport.SessionLostError
+		if !errors.As(err, &lost) {
+			return m, s.explain(err)
+		}
+		l.drop(err)
+		if lost.Accepted || again {
+			return nil, s.explain(err)
+		}
+		if err := s.await(ctx, func() bool { return s.link != l }); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// explain names the server in an error.
+func (s *Session) explain(err error) error {
+	var down *DownError
+	switch {
+	case err == nil, errors.As(err, &down), errors.Is(err, context.Canceled):
+		return err
+	}
+	return fmt.Errorf("server %q: %w", s.server.Name, err)
+}
+
+// ready returns the link, waiting for one that is being made. A call to a server that is down tries it at
+// once, but not more often than every two seconds.
+func (s *Session) ready(ctx context.Context) (*link, error) {
+	var l *link
+	var status Status
+	asked := false
+	err := s.await(ctx, func() bool {
+		l, status = s.link, s.status()
+		switch {
+		case l != nil || s.state == Misconfigured || s.state == Closed:
+			return true
+		case s.state != Waiting:
+			return false
+		case asked || time.Since(s.tried) < soon && time.Until(s.retry) > soon:
+			return true
+		}
+		asked = true
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		return nil, &DownError{status}
+	}
+	return l, nil
+}
+
+func (s *Session) nextID() jsonrpc.ID { return jsonrpc.Int(s.lastID.Add(1)) }
+
+// callOn makes the call on one link.
+func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message, error) {
+	id := s.nextID()
+	p := &pending{Call: c, timeout: s.server.CallTimeout, value: math.Inf(-1)}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.timer = time.AfterFunc(p.timeout, func() { s.expire(p, cancel) })
+	defer p.timer.Stop()
+
+	s.mu.Lock()
+	s.calls[id] = p
+	s.mu.Unlock()
+	m, err := l.conn.Call(ctx, id, p.text(id))
+	s.mu.Lock()
+	delete(s.calls, id)
+	asks := p.asks
+	s.mu.Unlock()
+
+	if err == nil || ctx.Err() == nil {
+		return m, err
+	}
+	for _, cancel := range asks {
+		cancel()
+	}
+	s.cancelled(l, id)
+	if errors.Is(context.Cause(ctx), errTimeout) {
+		return nil, fmt.Errorf("%w: %s took longer than %s (callTimeout)", errTimeout, c.Message.Method(), p.timeout)
+	}
+	return nil, ctx.Err()
+}
+
+// text returns the request as the server gets it: our id, and our id as its progress token.
+func (p *pending) text(id jsonrpc.ID) jsonrpc.Text {
+	params := p.Params
+	if params == nil {
+		params = p.Message.Params()
+	}
+	if p.Progress != nil {
+		params = jsonrpc.Set(params, jsonrpc.Raw(id), "_meta", "progressToken")
+	}
+	if params == nil {
+		return p.Message.WithID(id)
+	}
+	return p.Message.WithParams(id, params)
+}
+
+// expire ends a call whose time is up, unless the server waits for the client meanwhile.
+func (s *Session) expire(p *pending, cancel context.CancelCauseFunc) {
+	s.mu.Lock()
+	asking := len(p.asks) > 0 || len(s.asks) > 0
+	s.mu.Unlock()
+	if asking {
+		p.timer.Reset(p.timeout)
+		return
+	}
+	cancel(errTimeout)
+}
+
+// cancelled tells the server that nobody waits for the answer any more (2025-11-25, cancellation).
+func (s *Session) cancelled(l *link, id jsonrpc.ID) {
+	params := jsonrpc.Raw(`{"requestId":` + string(id) + `,"reason":"the client cancelled the request"}`)
+	s.post(l, jsonrpc.NewNotification(protocol.Cancelled, params))
+}
+
+// request makes a request of plait's own.
+func (s *Session) request(ctx context.Context, l *link, method string, params jsonrpc.Raw) (*jsonrpc.Message, error) {
+	id := s.nextID()
+	m, err := l.conn.Call(ctx, id, jsonrpc.NewRequest(id, method, params))
+	if err != nil {
+		var lost *transport.SessionLostError
+		if errors.As(err, &lost) {
+			l.drop(err)
+		} else if ctx.Err() != nil {
+			s.cancelled(l, id)
+		}
+		return nil, err
+	}
+	return m, nil
+}

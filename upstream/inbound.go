@@ -1,0 +1,117 @@
+package upstream
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// Request serves a request of the server (transport.Handler): a ping here, everything else by the client.
+func (s *Session) Request(ctx context.Context, cause jsonrpc.ID, m *jsonrpc.Message) jsonrpc.Text {
+	if m.Method() == protocol.Ping {
+		return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}"))
+	}
+	client := s.only()
+	if client == nil {
+		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidParams,
+			"no associated client request: the session is shared by several clients"))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := s.asking(cause, m.ID().Key(), cancel)
+	defer done()
+	return client.Ask(ctx, s, m)
+}
+
+// only returns the client of a session that is not shared.
+func (s *Session) only() Client {
+	if s.server.Shared {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		return c
+	}
+	return nil
+}
+
+// asking enters a request of the server, so that the server, or the end of the call that caused it, can
+// cancel it. On a wire without streams the cause is known when only one call is in flight.
+func (s *Session) asking(cause, id jsonrpc.ID, cancel context.CancelFunc) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asks[id] = cancel
+	p := s.calls[cause]
+	if cause == "" && len(s.calls) == 1 {
+		for _, p = range s.calls {
+		}
+	}
+	if p != nil {
+		if p.asks == nil {
+			p.asks = map[jsonrpc.ID]context.CancelFunc{}
+		}
+		p.asks[id] = cancel
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.asks, id)
+		if p != nil {
+			delete(p.asks, id)
+			p.timer.Reset(p.timeout)
+		}
+	}
+}
+
+// Notification takes a notification of the server (transport.Handler).
+func (s *Session) Notification(_ jsonrpc.ID, m *jsonrpc.Message) {
+	switch m.Method() {
+	case protocol.Progress:
+		s.progress(m)
+	case protocol.Cancelled:
+		raw, _ := jsonrpc.Get(m.Params(), "requestId")
+		if id, ok := jsonrpc.ReadID(raw); ok {
+			s.mu.Lock()
+			cancel := s.asks[id.Key()]
+			s.mu.Unlock()
+			if cancel != nil {
+				cancel()
+			}
+		}
+	default:
+		changed := protocol.ListsOf(m.Method())
+		for _, l := range changed {
+			s.stale(l)
+		}
+		if changed == nil {
+			s.each(func(c Client) { c.Tell(s, m) })
+		}
+	}
+}
+
+// progress hands a notification of progress to the call that it belongs to. One that comes after the
+// answer, that nobody asked for, or that does not increase is dropped (2025-11-25, progress).
+func (s *Session) progress(m *jsonrpc.Message) {
+	token, _ := jsonrpc.Get(m.Params(), "progressToken")
+	raw, _ := jsonrpc.Get(m.Params(), "progress")
+	value, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	p := s.calls[jsonrpc.ID(token)]
+	ok := p != nil && p.Progress != nil && value > p.value
+	if ok {
+		p.value = value
+	}
+	s.mu.Unlock()
+	if p != nil {
+		p.timer.Reset(p.timeout)
+	}
+	if ok {
+		p.Progress(m)
+	}
+}

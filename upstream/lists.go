@@ -1,0 +1,251 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+const (
+	maxPages = 1000
+	maxItems = 100_000
+	listTime = 30 * time.Second
+	// quiet is how long a server must say nothing about a list before it is read again.
+	quiet = 50 * time.Millisecond
+)
+
+// list is what is known of one list of the server. Guarded by Session.mu.
+type list struct {
+	wanted  bool // a client asked for it
+	due     bool // it is to be read
+	stale   bool // the server said that it changed
+	loading bool // a goroutine reads it
+	loaded  bool // it was read at least once, well or not
+	err     error
+	items   []jsonrpc.Raw
+	frame   jsonrpc.Raw // the result of the first page without its items
+	version uint64      // counts the changes of items
+}
+
+// Items is a list as the server sent it.
+type Items struct {
+	Items   []jsonrpc.Raw
+	Frame   jsonrpc.Raw // the rest of the result
+	Version uint64      // another number for other items
+}
+
+// Want says that a client needs a list: it is read now if the server is there, else as soon as it is, and
+// from then on kept current. A list that could not be read is tried again. Want does not block.
+func (s *Session) Want(l protocol.List) {
+	s.mu.Lock()
+	k := &s.lists[l]
+	k.due = k.due || !k.wanted || k.err != nil
+	k.wanted = true
+	s.mu.Unlock()
+	s.kick()
+}
+
+// Await waits until a list that is wanted was read, or cannot be because the server is down.
+func (s *Session) Await(ctx context.Context, l protocol.List) error {
+	return s.await(ctx, func() bool {
+		return s.lists[l].loaded || s.link == nil && s.settled()
+	})
+}
+
+// List returns a list as it was read last.
+func (s *Session) List(l protocol.List) Items {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := &s.lists[l]
+	return Items{k.items, k.frame, k.version}
+}
+
+// stale says that the server has changed a list.
+func (s *Session) stale(l protocol.List) {
+	s.mu.Lock()
+	s.lists[l].due, s.lists[l].stale = true, true
+	s.mu.Unlock()
+	s.kick()
+}
+
+// kick wakes keepLists.
+func (s *Session) kick() {
+	select {
+	case s.due <- struct{}{}:
+	default:
+	}
+}
+
+// keepLists reads the lists of a new link, and later those that are due, until ctx ends.
+func (s *Session) keepLists(ctx context.Context, link *link) {
+	var reads sync.WaitGroup
+	defer reads.Wait()
+	s.mu.Lock()
+	for l := range s.lists {
+		s.lists[l].due = true
+	}
+	s.mu.Unlock()
+	for {
+		for l := range protocol.Lists {
+			if s.take(l) {
+				reads.Go(func() { s.read(ctx, link, l) })
+			}
+		}
+		select {
+		case <-s.due:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// take reports whether a list is to be read now, and marks it as being read.
+func (s *Session) take(l protocol.List) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := &s.lists[l]
+	if !k.wanted || !k.due || k.loading {
+		return false
+	}
+	k.due, k.loading = false, true
+	return true
+}
+
+// read reads a list once.
+func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
+	defer s.kick()
+	got, err := s.fetch(ctx, link, l)
+	changed := false
+	s.change(func() {
+		k := &s.lists[l]
+		k.loading = false
+		if err != nil && ctx.Err() != nil {
+			return // the link is gone, the next one reads it
+		}
+		k.loaded, k.err = true, err
+		if err == nil && !same(k, got) {
+			k.items, k.frame = got.Items, got.Frame
+			k.version++
+			changed = true
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("a list could not be read", "list", l.Member(), "err", err)
+	}
+	if changed {
+		s.each(func(c Client) { c.Changed(s, l) })
+	}
+}
+
+func same(k *list, got Items) bool {
+	if len(k.items) != len(got.Items) || !bytes.Equal(k.frame, got.Frame) {
+		return false
+	}
+	for i := range got.Items {
+		if !bytes.Equal(k.items[i], got.Items[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// fetch reads a list whose time has come.
+func (s *Session) fetch(ctx context.Context, link *link, l protocol.List) (Items, error) {
+	if _, ok := jsonrpc.Get(link.capabilities, l.Capability()); !ok {
+		return Items{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	if !s.settle(ctx, l) {
+		return Items{}, context.Cause(ctx)
+	}
+	return s.drain(ctx, link, l.Method(), l.Member())
+}
+
+// Tasks reads the tasks that the server lists.
+func (s *Session) Tasks(ctx context.Context) ([]jsonrpc.Raw, error) {
+	link, err := s.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	got, err := s.drain(ctx, link, protocol.TasksList, "tasks")
+	return got.Items, err
+}
+
+// drain reads all pages of a list. Nothing that a server does makes it endless: a cursor or a page that comes
+// twice is the end, and so are a thousand pages, a hundred thousand items and the end of ctx.
+func (s *Session) drain(ctx context.Context, link *link, method, member string) (Items, error) {
+	var got Items
+	var last, params jsonrpc.Raw
+	seen := map[string]bool{}
+	for page := 0; page < maxPages && len(got.Items) < maxItems; page++ {
+		result, err := s.page(ctx, link, method, params)
+		if err != nil || result == nil {
+			return got, err
+		}
+		items, _ := jsonrpc.Get(result, member)
+		if page > 0 && bytes.Equal(items, last) {
+			break
+		}
+		last = items
+		got.Items = slices.AppendSeq(got.Items, jsonrpc.Elements(items))
+		if page == 0 {
+			got.Frame = jsonrpc.Delete(jsonrpc.Delete(result, member), "nextCursor")
+		}
+		cursor, ok := jsonrpc.GetString(result, "nextCursor")
+		if !ok || cursor == "" {
+			return got, nil
+		}
+		if seen[cursor] {
+			break
+		}
+		seen[cursor] = true
+		params = jsonrpc.Set(jsonrpc.Raw("{}"), jsonrpc.Quote(cursor), "cursor")
+	}
+	s.log.Warn("a list does not end, it was cut", "list", member, "items", len(got.Items))
+	return got, nil
+}
+
+// page reads one page, nil when the server advertises a list that it does not have.
+func (s *Session) page(ctx context.Context, link *link, method string, params jsonrpc.Raw) (jsonrpc.Raw, error) {
+	m, err := s.request(ctx, link, method, params)
+	if err != nil {
+		return nil, err
+	}
+	if e := m.Error(); e != nil {
+		if e.Code == jsonrpc.CodeMethodNotFound {
+			return nil, nil //nolint:nilnil // documented: no such list
+		}
+		return nil, fmt.Errorf("%s: %w", method, e)
+	}
+	return m.Result(), nil
+}
+
+// settle waits until the server has said nothing new about a stale list for a moment. It returns false when
+// ctx ended.
+func (s *Session) settle(ctx context.Context, l protocol.List) bool {
+	for {
+		s.mu.Lock()
+		stale := s.lists[l].stale
+		s.lists[l].stale = false
+		s.mu.Unlock()
+		if !stale {
+			return ctx.Err() == nil
+		}
+		timer := time.NewTimer(quiet)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+	}
+}

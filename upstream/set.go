@@ -1,0 +1,160 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/plait-mcp/plait/auth"
+	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+	"github.com/plait-mcp/plait/upstream/transport"
+)
+
+// Options are what a Set needs besides the servers.
+type Options struct {
+	Guardian *transport.Guardian // kills children when plait is killed; nil: nobody does
+	Limit    int64               // bytes of a message
+	Version  string              // of plait
+	Log      hclog.Logger
+}
+
+// Set is the configured servers.
+type Set struct {
+	opts    Options
+	servers []*server
+
+	ctx    func() context.Context // parent of all sessions
+	cancel context.CancelFunc
+}
+
+// server is one configured server.
+type server struct {
+	cfg *config.Server
+
+	mu     sync.Mutex
+	http   *http.Client
+	err    error
+	shared *Session
+}
+
+// NewSet returns the set of servers. Sessions end with ctx or Close.
+func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
+	if opts.Log == nil {
+		opts.Log = hclog.NewNullLogger()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &Set{opts: opts, ctx: func() context.Context { return ctx }, cancel: cancel}
+	for _, cfg := range servers {
+		s.servers = append(s.servers, &server{cfg: cfg})
+	}
+	return s
+}
+
+// Open returns the sessions of a client, one for each server in the order of the configuration. It starts
+// to connect them and waits for nothing. Release gives them back.
+func (s *Set) Open(client Client, hello Hello) []*Session {
+	sessions := make([]*Session, len(s.servers))
+	for i, srv := range s.servers {
+		sessions[i] = s.open(srv, client, hello)
+	}
+	return sessions
+}
+
+func (s *Set) open(srv *server, client Client, hello Hello) *Session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.shared != nil {
+		srv.shared.attach(client)
+		return srv.shared
+	}
+	if srv.http == nil && srv.err == nil && srv.cfg.URL != "" {
+		srv.http, srv.err = auth.Client(srv.cfg)
+	}
+	if srv.cfg.Shared {
+		hello = s.own()
+	}
+	session := &Session{
+		server: srv.cfg, http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
+		log:    s.opts.Log.With("server", srv.cfg.Name),
+		outbox: make(chan jsonrpc.Text, outboxSize), wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
+		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
+		asks: map[jsonrpc.ID]context.CancelFunc{}, subs: map[string]map[Client]struct{}{}, levels: map[Client]jsonrpc.Raw{},
+	}
+	if srv.cfg.Shared {
+		srv.shared = session
+	}
+	ctx, cancel := context.WithCancel(s.ctx())
+	session.stop = cancel
+	switch {
+	case len(srv.cfg.Problems) > 0:
+		session.state, session.err = Misconfigured, srv.cfg.Problems
+	case srv.err != nil:
+		session.state, session.err = Misconfigured, srv.err
+	default:
+		session.work.Go(func() { session.run(ctx) })
+	}
+	return session
+}
+
+// own is what plait says of itself to a shared server: nothing that could call back.
+func (s *Set) own() Hello {
+	return Hello{Version: protocol.Latest, Params: fmt.Appendf(nil,
+		`{"protocolVersion":%q,"capabilities":{},"clientInfo":{"name":"plait","version":%s}}`,
+		protocol.Latest, jsonrpc.Quote(s.opts.Version))}
+}
+
+func (s *Session) attach(client Client) {
+	s.change(func() { s.clients[client] = struct{}{} })
+}
+
+// Release ends the sessions of a client, except those that are shared, and waits for that: some seconds at
+// most, which the servers have to end their side.
+func (s *Set) Release(client Client, sessions []*Session) {
+	var all sync.WaitGroup
+	for _, session := range sessions {
+		if session.server.Shared {
+			session.detach(client)
+			continue
+		}
+		all.Go(session.close)
+	}
+	all.Wait()
+}
+
+// Close ends the shared sessions and waits for them as Release does. The clients have released theirs.
+func (s *Set) Close() {
+	var all sync.WaitGroup
+	for _, srv := range s.servers {
+		srv.mu.Lock()
+		if srv.shared != nil {
+			all.Go(srv.shared.close)
+		}
+		if srv.http != nil {
+			defer srv.http.CloseIdleConnections()
+		}
+		srv.mu.Unlock()
+	}
+	all.Wait()
+	s.cancel()
+}
+
+func (s *Session) detach(client Client) {
+	s.change(func() {
+		delete(s.clients, client)
+		delete(s.levels, client)
+		for _, clients := range s.subs {
+			delete(clients, client)
+		}
+	})
+}
+
+// close ends the session and waits for its goroutines.
+func (s *Session) close() {
+	s.stop()
+	s.work.Wait()
+}
