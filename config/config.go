@@ -4,7 +4,7 @@ import "time"
 
 // Config is one file, read and checked. It is immutable: nobody changes it after Load.
 type Config struct {
-	Path     string    // absolute, "" when parsed from memory under an empty name
+	Path     string    // absolute
 	Startup  Startup   //
 	Log      Log       //
 	Naming   Naming    //

@@ -63,16 +63,14 @@ func (l *loader) hook(from, to reflect.Value) (any, error) {
 	v := l.leaves[from.Int()]
 	value, ok := l.convert(v, to.Type())
 	if !ok {
-		l.report(v.at, fmt.Sprintf("%q is not %s", v.source, article(to.Type())), "write "+wanted(to.Type()))
+		noun, hint := wanted(to.Type())
+		if hint != "" {
+			hint = "write " + hint
+		}
+		l.report(v.at, fmt.Sprintf("%q is not %s", v.at.source, noun), hint)
 		return to.Interface(), nil
 	}
 	return value, nil
-}
-
-// article names a type as in "is not a duration".
-func article(t reflect.Type) string {
-	short, _, _ := strings.Cut(wanted(t), " such as ")
-	return short
 }
 
 // convert returns the value of a leaf as type t.
@@ -101,7 +99,7 @@ func (l *loader) duration(v leaf) (time.Duration, bool) {
 	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > math.MaxInt64/float64(time.Second)/2 {
 		return 0, false
 	}
-	l.warn(v.at, fmt.Sprintf("%q has no unit and is read as seconds", v.source), fmt.Sprintf("write %ss", v.scalar))
+	l.warn(v.at, fmt.Sprintf("%q has no unit and is read as seconds", v.at.source), fmt.Sprintf("write %ss", v.scalar))
 	return time.Duration(seconds * float64(time.Second)), true
 }
 

@@ -17,8 +17,6 @@ func (l *loader) enter(m member, at place) place {
 	l.servers[m.key] = s
 	l.order = append(l.order, m.key)
 	at.server, at.inside = m.key, true
-	s.at = at
-	l.readEnvFiles(s, m.value)
 	at.env = func(name string) (string, bool) {
 		if value, ok := l.env(name); ok {
 			return value, true
@@ -27,6 +25,7 @@ func (l *loader) enter(m member, at place) place {
 		return value, ok
 	}
 	s.at = at
+	l.readEnvFiles(s, m.value)
 	return at
 }
 
@@ -46,7 +45,6 @@ func (l *loader) readEnvFiles(s *server, entry *node) {
 			if m.value.kind == list {
 				at = at.index(i, n.pos)
 			}
-			at.env = l.env
 			l.readEnvFile(s, n, at)
 		}
 	}
@@ -56,12 +54,13 @@ func (l *loader) readEnvFile(s *server, n *node, at place) {
 	if n.kind != text {
 		return
 	}
-	name, err := expand(n.scalar, l.env)
-	if err != nil {
-		return
+	name, err := expand(n.scalar, at.env)
+	if err == nil {
+		name, err = l.absolute(name)
 	}
-	name, err = l.absolute(name)
 	if err != nil {
+		wrong := asExpandError(err)
+		l.report(at, wrong.msg, wrong.hint)
 		return
 	}
 	data, err := readFile(name, maxSize)

@@ -95,9 +95,11 @@ func variable(expr string, env lookup, depth int) (string, error) {
 	case isEditorVariable(expr):
 		return "", &expandError{fmt.Sprintf("${%s} is known to the editor only", expr), "write the value, or a variable of the environment"}
 	case name == "" || (rest != "" && !strings.HasPrefix(rest, ":-") && !strings.HasPrefix(rest, ":?")):
-		return "", &expandError{fmt.Sprintf("${%s} is not understood", expr), "write ${NAME}, ${NAME:-default} or ${NAME:?message}"}
+		return "", &expandError{`what stands in "${…}" is not understood`, `write ${NAME}, ${NAME:-default}, ${NAME:?message}, or "$${" for the text itself`}
 	case strings.HasPrefix(rest, ":-") && value == "":
 		return expandNested(rest[2:], env, depth+1)
+	case strings.HasPrefix(rest, ":?") && value == "" && set:
+		return "", &expandError{fmt.Sprintf("variable %s is empty", name), rest[2:]}
 	case strings.HasPrefix(rest, ":?") && value == "":
 		return "", &expandError{fmt.Sprintf("variable %s is not set", name), rest[2:]}
 	case !set:

@@ -9,14 +9,15 @@ import (
 
 // Find returns the file to load when none is named: $PLAIT_CONFIG, else plait.{yaml,yml,toml,json} in the folder
 // plait of the user's config folder. It never looks into the current folder: a file that merely lies there could
-// run commands. The error says what to do. It is Problems when there is more than one file.
+// run commands. No file and more than one are both an error, of type Problems, that says what to do.
 func Find(lookupEnv func(string) (string, bool)) (string, error) {
 	if path, _ := lookupEnv("PLAIT_CONFIG"); path != "" {
 		return path, nil
 	}
 	folder, err := userFolder(lookupEnv)
 	if err != nil {
-		return "", err
+		wrong := asExpandError(err)
+		return "", Problems{{Msg: wrong.msg, Hint: wrong.hint}}
 	}
 	var found []string
 	for _, ext := range []string{"yaml", "yml", "toml", "json"} {
@@ -27,8 +28,10 @@ func Find(lookupEnv func(string) (string, bool)) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("there is no configuration file; write %s, or name one with --config FILE or $PLAIT_CONFIG",
-			filepath.Join(folder, "plait.yaml"))
+		return "", Problems{{
+			Msg:  "there is no configuration file",
+			Hint: fmt.Sprintf("write %s, or name one with --config FILE or $PLAIT_CONFIG", filepath.Join(folder, "plait.yaml")),
+		}}
 	case 1:
 		return found[0], nil
 	}

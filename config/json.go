@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/tailscale/hujson"
 )
@@ -42,6 +43,12 @@ func jsonProblem(in lines, err error) Problem {
 	msg := err.Error()
 	if inner := errors.Unwrap(err); inner != nil {
 		msg = inner.Error()
+	}
+	if literal, ok := strings.CutPrefix(msg, "invalid literal: "); ok { // which may be a secret
+		if strings.HasPrefix(literal, `"`) {
+			return Problem{Pos: pos, Msg: "is not JSON: a text with a wrong escape or a line break", Hint: `write \\ for a backslash`}
+		}
+		return Problem{Pos: pos, Msg: "is not JSON: an unknown word", Hint: "put text into double quotes"}
 	}
 	return Problem{Pos: pos, Msg: "is not JSON: " + msg}
 }

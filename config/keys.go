@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -97,13 +99,17 @@ func isForeignServerKey(key string) bool {
 }
 
 // suggest returns the key of t that was probably meant by key, or "".
-func suggest(t reflect.Type, key string) string {
+func (l *loader) suggest(t reflect.Type, key string) string {
 	if t == reflect.TypeFor[entry]() {
 		synonyms := map[string]string{
 			"cmd": "command", "environment": "env", "endpoint": "url", "uri": "url", "timeout": "callTimeout",
 			"workingDirectory": "cwd", "workdir": "cwd", "requestTimeout": "callTimeout", "arguments": "args",
 		}
-		if s := synonyms[camel(key)]; s != "" {
+		word := camel(key)
+		if l.own {
+			word = cmp.Or(nearest(word, slices.Sorted(maps.Keys(synonyms))), word)
+		}
+		if s := synonyms[word]; s != "" {
 			return s
 		}
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -17,6 +16,7 @@ type place struct {
 	server string // the server it belongs to
 	inside bool   // it belongs to a server
 	env    lookup // what its variables are looked up in
+	source string // the text of a leaf as it stands in the file, before variables are expanded
 }
 
 // separator joins keys. It cannot stand in one: control characters are refused.
@@ -101,7 +101,7 @@ func twiceMessage(first, second member) string {
 // unknown reports a key that t does not have, or notes it as one of another program.
 func (l *loader) unknown(t reflect.Type, m member, at place) {
 	here := at.child(m.key, m.pos)
-	meant := suggest(t, m.key)
+	meant := l.suggest(t, m.key)
 	switch t {
 	case reflect.TypeFor[file]():
 		if l.own && strings.HasPrefix(m.key, "x-") {
@@ -138,8 +138,14 @@ func (l *loader) mapping(n *node, t reflect.Type, at place) any {
 			continue
 		}
 		first[m.key] = m
-		if msg := badKey(m.key); msg != "" {
-			l.report(at.child(clean(m.key), m.pos), msg, "")
+		if strings.TrimSpace(m.key) == "" {
+			here = at
+			here.pos = m.pos
+			l.report(here, "a key is empty", "write a name")
+			continue
+		}
+		if strings.ContainsFunc(m.key, unicode.IsControl) {
+			l.report(at.child(clean(m.key), m.pos), "the key has control characters", "remove them")
 			continue
 		}
 		value := m.value
@@ -160,16 +166,6 @@ func (l *loader) mapping(n *node, t reflect.Type, at place) any {
 		}
 	}
 	return values
-}
-
-func badKey(key string) string {
-	switch {
-	case strings.TrimSpace(key) == "":
-		return "an empty key"
-	case strings.ContainsFunc(key, unicode.IsControl):
-		return "a key with control characters"
-	}
-	return ""
 }
 
 // clean returns a key that may be shown.
@@ -218,42 +214,46 @@ type ref int
 
 // leaf is a scalar after expansion.
 type leaf struct {
-	kind   kind
 	scalar string
-	source string // before expansion, fit for a message
 	at     place
 }
 
 func (l *loader) leaf(n *node, t reflect.Type, at place) any {
 	if n.kind == list || n.kind == object {
-		l.report(at, fmt.Sprintf("is %s", n.kind), "write "+wanted(t))
+		noun, example := wanted(t)
+		if example != "" {
+			noun += " such as " + example
+		}
+		l.report(at, fmt.Sprintf("is %s", n.kind), "write "+noun)
 		return nil
 	}
-	v := leaf{n.kind, n.scalar, n.scalar, at}
+	at.source = n.scalar
+	v := leaf{n.scalar, at}
 	if n.kind == text {
-		var wrong *expandError
 		expanded, err := expand(n.scalar, at.env)
-		if errors.As(err, &wrong) {
+		if err != nil {
+			wrong := asExpandError(err)
 			l.report(at, wrong.msg, wrong.hint)
 			return nil
 		}
 		v.scalar = expanded
 	}
+	l.pos[at.key] = at
 	l.leaves = append(l.leaves, v)
 	return ref(len(l.leaves) - 1)
 }
 
-// wanted names what a leaf of type t holds.
-func wanted(t reflect.Type) string {
+// wanted names what a leaf of type t holds, with an example where there is need of one.
+func wanted(t reflect.Type) (noun, example string) {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
-		return "a duration such as 30s or 2m"
+		return "a duration", "30s or 2m"
 	case t.Kind() == reflect.Int64:
-		return "a size such as 64MiB"
+		return "a size", "64MiB"
 	case t.Kind() == reflect.Int:
-		return "a whole number"
+		return "a whole number", ""
 	case t.Kind() == reflect.Bool:
-		return "true or false"
+		return "true or false", ""
 	}
-	return "text"
+	return "text", ""
 }

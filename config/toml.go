@@ -13,8 +13,8 @@ import (
 // then its parser, which knows positions, gives the tree.
 func parseTOML(name string, data []byte) (*node, Problems) {
 	in := lines{name, data}
-	if p, bad := tomlDepth(in); bad {
-		return nil, Problems{p}
+	if bad := tomlBounds(in); bad != nil {
+		return nil, bad
 	}
 	var values map[string]any
 	if err := toml.Unmarshal(data, &values); err != nil {
@@ -25,7 +25,7 @@ func parseTOML(name string, data []byte) (*node, Problems) {
 	parser.Reset(data)
 	root := &node{kind: object, pos: Pos{name, 1, 1}}
 	table := root
-	for parser.NextExpression() && t.nodes <= maxNodes {
+	for parser.NextExpression() {
 		switch e := parser.Expression(); e.Kind {
 		case unstable.Table:
 			table = t.descend(root, e.Key())
@@ -35,17 +35,17 @@ func parseTOML(name string, data []byte) (*node, Problems) {
 			t.assign(table, e)
 		}
 	}
-	if t.nodes > maxNodes {
-		return nil, whole(name, fmt.Sprintf("holds more than %d values", maxNodes), "")
-	}
 	return root, nil
 }
 
-// tomlDepth reports a key of too many parts, before anything follows it recursively.
-func tomlDepth(in lines) (Problem, bool) {
+// maxTOML bounds the values of a TOML file: the library compares each key with all others.
+const maxTOML = 20_000
+
+// tomlBounds reports a key of too many parts and too many values, before they cost stack or time.
+func tomlBounds(in lines) Problems {
 	var p unstable.Parser
 	p.Reset(in.data)
-	table := 0
+	table, nodes := 0, 0
 	for p.NextExpression() {
 		e := p.Expression()
 		if e.Kind == unstable.Comment {
@@ -62,10 +62,21 @@ func tomlDepth(in lines) (Problem, bool) {
 			parts += table
 		}
 		if parts > maxDepth {
-			return depthProblem(in.at(int(last.Raw.Offset))), true
+			return Problems{depthProblem(in.at(int(last.Raw.Offset)))}
+		}
+		if nodes += tomlCount(e); nodes > maxTOML {
+			return whole(in.file, fmt.Sprintf("holds more than %d values", maxTOML), "")
 		}
 	}
-	return Problem{}, false
+	return nil
+}
+
+func tomlCount(n *unstable.Node) int {
+	count := 1
+	for it := n.Children(); it.Next(); {
+		count += tomlCount(it.Node())
+	}
+	return count
 }
 
 func tomlProblem(in lines, err error) Problem {
@@ -81,7 +92,6 @@ func tomlProblem(in lines, err error) Problem {
 // tomlTree builds the tree of a TOML text that is known to be right.
 type tomlTree struct {
 	at     walkLines
-	nodes  int
 	tables map[tableKey]*node // every table and list of tables, by the table it stands in
 }
 
@@ -112,7 +122,6 @@ func (t *tomlTree) child(at *node, key *unstable.Node) *node {
 	next := t.tables[tableKey{at, string(key.Data)}]
 	if next == nil {
 		pos := t.at.at(int(key.Raw.Offset))
-		t.nodes++
 		next = &node{kind: object, pos: pos}
 		t.add(at, key, pos, next)
 	}
@@ -136,7 +145,6 @@ func (t *tomlTree) push(at *node, key unstable.Iterator) *node {
 			tables = &node{kind: list, pos: pos}
 			t.add(at, k, pos, tables)
 		}
-		t.nodes++
 		at = &node{kind: object, pos: pos}
 		tables.items = append(tables.items, at)
 	}
@@ -159,7 +167,6 @@ func (t *tomlTree) assign(table *node, e *unstable.Node) {
 
 // value builds a value; key is where its key stands.
 func (t *tomlTree) value(v *unstable.Node, key Pos) *node {
-	t.nodes++
 	n := &node{pos: key}
 	if v.Raw.Length > 0 {
 		n.pos = t.at.at(int(v.Raw.Offset))

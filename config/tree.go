@@ -49,16 +49,6 @@ type member struct {
 	value *node
 }
 
-// member returns the last member with that key, or nil.
-func (n *node) member(key string) *node {
-	for i := len(n.members) - 1; i >= 0; i-- {
-		if n.members[i].key == key {
-			return n.members[i].value
-		}
-	}
-	return nil
-}
-
 // parseTree parses data in the format that the extension of name says.
 func parseTree(name string, data []byte) (*node, Problems) {
 	data, bad := checkText(name, data)
@@ -130,26 +120,19 @@ func (l lines) column(line, col int) Pos {
 // walkLines turns offsets that mostly grow into positions, in one pass over the text.
 type walkLines struct {
 	lines
-	offset    int // where line and lineStart hold
-	line      int // lines before offset
-	lineStart int
+	offset    int
+	line, col int // at offset, from 0
 }
 
 func (w *walkLines) at(offset int) Pos {
 	if offset < w.offset {
-		w.offset, w.line, w.lineStart = 0, 0, 0
+		w.offset, w.line, w.col = 0, 0, 0
 	}
-	for {
-		i := bytes.IndexByte(w.data[w.offset:offset], '\n')
-		if i < 0 {
-			break
-		}
-		w.offset += i + 1
-		w.line, w.lineStart = w.line+1, w.offset
+	between := w.data[w.offset:offset]
+	if last := bytes.LastIndexByte(between, '\n'); last >= 0 {
+		w.line, w.col = w.line+bytes.Count(between, []byte("\n")), 0
+		between = between[last+1:]
 	}
-	// A minified file is one long line: count from its start only as far as Col is worth reading.
-	from := max(w.lineStart, offset-maxColumn)
-	return Pos{w.file, w.line + 1, 1 + (from - w.lineStart) + utf8.RuneCount(w.data[from:offset])}
+	w.offset, w.col = offset, w.col+utf8.RuneCount(between)
+	return Pos{w.file, w.line + 1, w.col + 1}
 }
-
-const maxColumn = 4096

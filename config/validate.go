@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,12 +68,7 @@ func (l *loader) choose(at place, value string, choices ...string) {
 
 // source returns the text of a value as it stands in the file, before variables were expanded.
 func (l *loader) source(at place, otherwise string) string {
-	for _, v := range l.leaves {
-		if v.at.key == at.key {
-			return v.source
-		}
-	}
-	return otherwise
+	return cmp.Or(l.pos[at.key].source, otherwise)
 }
 
 // checkPrefixes makes the later of two servers misconfigured whose names could not be told apart.

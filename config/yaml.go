@@ -33,7 +33,7 @@ func parseYAML(name string, data []byte) (*node, Problems) {
 	case !errors.Is(err, io.EOF):
 		return nil, Problems{yamlProblem(in, err)}
 	}
-	t := yamlTree{file: name}
+	t := yamlTree{file: name, open: map[*yaml.Node]bool{}}
 	n := t.build(&doc, 0)
 	return n, t.problems
 }
@@ -66,7 +66,18 @@ func yamlProblem(in lines, err error) Problem {
 	if line, col := tabbed(in.data, mark.Line); line > 0 {
 		return Problem{Pos: Pos{in.file, line, col}, Msg: "a tab stands in the indentation", Hint: "indent with spaces"}
 	}
-	return Problem{Pos: pos, Msg: "is not YAML: " + load.Message}
+	msg, hint := load.Message, ""
+	switch { // some messages quote a value, which may be a secret
+	case strings.Contains(msg, "unknown anchor"):
+		msg, hint = "an alias without its anchor", `put text that starts with "*" into quotes`
+	case strings.Contains(msg, "`"):
+		msg = "a value that does not fit its tag"
+	case strings.Contains(msg, "cannot start any token"):
+		hint = "put text that starts with a special character into quotes"
+	case strings.Contains(msg, "mapping values are not allowed"):
+		hint = `put text with ": " into quotes`
+	}
+	return Problem{Pos: pos, Msg: "is not YAML: " + msg, Hint: hint}
 }
 
 // tabbed returns where a tab stands in the indentation of that line or the one before.
@@ -88,6 +99,7 @@ func tabbed(data []byte, line int) (int, int) {
 type yamlTree struct {
 	file     string
 	nodes    int
+	open     map[*yaml.Node]bool // aliases that are being followed
 	problems Problems
 }
 
@@ -105,9 +117,16 @@ func (t *yamlTree) build(y *yaml.Node, depth int) *node {
 			return t.build(y.Content[0], depth)
 		}
 	case yaml.AliasNode:
-		if y.Alias != nil {
-			return t.build(y.Alias, depth+1)
+		if y.Alias == nil {
+			return n
 		}
+		if t.open[y.Alias] {
+			t.problems = append(t.problems, Problem{Pos: n.pos, Msg: "an alias stands inside what it stands for"})
+			return n
+		}
+		t.open[y.Alias] = true
+		defer delete(t.open, y.Alias)
+		return t.build(y.Alias, depth+1)
 	case yaml.SequenceNode:
 		n.kind = list
 		for _, item := range y.Content {

@@ -1,0 +1,194 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/plait-mcp/plait/config"
+)
+
+// load loads a file that must have no problem.
+func load(t *testing.T, name string) *config.Config {
+	t.Helper()
+	cfg, err := config.Load(name, environment)
+	if err != nil {
+		t.Fatalf("Load(%s) = %v", name, err)
+	}
+	for _, p := range cfg.Problems() {
+		t.Errorf("Load(%s): %v", name, p)
+	}
+	return cfg
+}
+
+// TestFormatsAgree loads the same configuration with every key in each format.
+func TestFormatsAgree(t *testing.T) {
+	folder, err := filepath.Abs("testdata/formats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &config.Config{
+		Startup: config.Startup{Wait: 5 * time.Second},
+		Log:     config.Log{Level: "debug", Format: "json", File: filepath.Join("/home/kim", "plait.log")},
+		Naming:  config.Naming{Separator: "__", MaxLength: 64, BareNames: true},
+		Limits:  config.Limits{Message: 8 << 20},
+		Servers: []*config.Server{
+			{
+				Name: "zeta", Type: config.HTTP, Transport: config.HTTPFirst, Prefix: "z", Shared: true,
+				URL: "https://example.com/mcp", AllowHTTP: true,
+				Headers: map[string]string{"Authorization": "Bearer s3cret", "X-Number": "7", "X-Price": "$5 ${HOME}"},
+				CAFile:  filepath.Join(folder, "ca.pem"),
+				ClientCert: config.ClientCert{
+					Cert: filepath.Join(folder, "ca.pem"), Key: filepath.Join(folder, "ca.pem"),
+				},
+				ConnectTimeout: 1500 * time.Millisecond, CallTimeout: 2 * time.Minute,
+				Ping: config.Ping{Interval: 0, Timeout: 3 * time.Second}, Methods: []string{"acme/*", "other/?"},
+			},
+			{
+				Name: "alpha", Type: config.Stdio, Command: filepath.Join(folder, "bin", "server"), Prefix: "",
+				Args:       []string{"-v", "8080", "true", "default of nothing"},
+				Env:        map[string]string{"PORT": "8080", "HOST": "example.com", "FROM_FILE": "a b", "BOTH": "config", "LITERAL": "$HOME"},
+				InheritEnv: []string{"PATH", "LANG"}, Cwd: folder,
+				ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
+				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second},
+			},
+			{
+				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots",
+				ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
+				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second},
+			},
+		},
+	}
+	for _, name := range []string{"plait.yaml", "plait.toml", "plait.json", "snake.yaml"} {
+		t.Run(name, func(t *testing.T) {
+			got := load(t, filepath.Join("testdata/formats", name))
+			if len(got.Warnings) > 0 {
+				t.Errorf("warnings: %v", got.Warnings)
+			}
+			opts := cmp.Options{cmpopts.IgnoreTypes(config.Pos{}), cmpopts.IgnoreFields(config.Config{}, "Path")}
+			if d := cmp.Diff(want, got, opts); d != "" {
+				t.Errorf("Load (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestClientFiles loads files as other programs write them, unmodified.
+func TestClientFiles(t *testing.T) {
+	type brief struct {
+		Name      string
+		Type      config.Type
+		Transport config.Transport
+		Target    string
+	}
+	tests := map[string]struct {
+		servers  []brief
+		problems string // of servers
+		warnings string
+	}{
+		"claude_desktop_config.json": {
+			servers: []brief{
+				{"filesystem", config.Stdio, "", "npx -y @modelcontextprotocol/server-filesystem /home/kim/Desktop"},
+				{"github", config.Stdio, "", "docker run -i --rm -e GITHUB_PERSONAL_ACCESS_TOKEN ghcr.io/github/github-mcp-server"},
+			},
+			warnings: "2:3: ignored keys of other programs: globalShortcut, preferences",
+		},
+		"claude.json": {
+			servers: []brief{
+				{"sentry", config.HTTP, config.HTTPOnly, "https://mcp.sentry.dev/mcp"},
+				{"asana", config.SSE, config.SSEOnly, "https://mcp.asana.com/sse"},
+			},
+			warnings: "2:3: ignored keys of other programs: numStartups, installMethod, tipsHistory, projects, oauthAccount, and 1 more",
+		},
+		"cursor.json": {
+			servers: []brief{
+				{"local", config.Stdio, "", "python /home/kim/server.py"},
+				{"remote", config.HTTP, config.HTTPFirst, "https://example.com/mcp"},
+				{"here", config.Stdio, "", "node ${workspaceFolder}/server.js"},
+			},
+			problems: "18:16: mcpServers.here.args[0]: ${workspaceFolder} is known to the editor only; " +
+				"write the value, or a variable of the environment",
+		},
+		"vscode/mcp.json": {
+			servers: []brief{
+				{"playwright", config.Stdio, "", "npx -y @microsoft/mcp-server-playwright"},
+				{"github", config.HTTP, config.HTTPOnly, "https://api.githubcopilot.com/mcp/"},
+				{"perplexity", config.Stdio, "", "npx -y server-perplexity-ask"},
+			},
+			problems: "25:27: servers.perplexity.env.PERPLEXITY_API_KEY: ${input:perplexity-key} is known to the editor only; " +
+				"write the value, or a variable of the environment",
+			warnings: "3:3: ignored keys of other programs: inputs, servers.playwright.gallery, servers.playwright.version, " +
+				"servers.playwright.dev",
+		},
+		"windsurf.json": {
+			servers:  []brief{{"figma", config.HTTP, config.HTTPFirst, "https://mcp.figma.com/mcp"}},
+			warnings: "5:7: ignored keys of other programs: mcpServers.figma.disabledTools",
+		},
+		"cline.json": {
+			servers: []brief{
+				{"weather", config.HTTP, config.HTTPOnly, "https://example.com/mcp"},
+			},
+			warnings: "6:7: ignored keys of other programs: mcpServers.weather.timeout, mcpServers.weather.autoApprove",
+		},
+		"gemini.json": {
+			servers:  []brief{{"g", config.HTTP, config.HTTPFirst, "http://localhost:3000/mcp"}},
+			warnings: "2:3: ignored keys of other programs: theme, mcpServers.g.timeout, mcpServers.g.trust",
+		},
+		"codex/config.toml": {
+			servers: []brief{
+				{"context7", config.Stdio, "", "npx -y @upstash/context7-mcp"},
+				{"figma", config.HTTP, config.HTTPFirst, "https://mcp.figma.com/mcp"},
+			},
+			warnings: "1:1: ignored keys of other programs: model, mcp_servers.context7.startup_timeout_sec, " +
+				"mcp_servers.figma.tool_timeout_sec, mcp_servers.figma.enabled_tools, projects",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join("testdata/clients", name)
+			cfg, err := config.Load(path, environment)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []brief
+			for _, s := range cfg.Servers {
+				target := s.URL
+				if s.Type == config.Stdio {
+					target = strings.Join(append([]string{s.Command}, s.Args...), " ")
+				}
+				if s.Name == "here" { // the argument is missing, since it could not be expanded
+					target += " ${workspaceFolder}/server.js"
+				}
+				got = append(got, brief{s.Name, s.Type, s.Transport, target})
+			}
+			if d := cmp.Diff(tt.servers, got); d != "" {
+				t.Errorf("servers (-want +got):\n%s", d)
+			}
+			short := func(ps config.Problems) string { return strings.ReplaceAll(ps.Error(), path+":", "") }
+			if d := cmp.Diff(tt.problems, short(cfg.Problems())); d != "" {
+				t.Errorf("problems (-want +got):\n%s", d)
+			}
+			if d := cmp.Diff(tt.warnings, short(cfg.Warnings)); d != "" {
+				t.Errorf("warnings (-want +got):\n%s", d)
+			}
+		})
+	}
+	codex := load(t, "testdata/clients/codex/config.toml")
+	want := map[string]string{"Authorization": "Bearer s3cret", "X-Region": "us", "X-Host": "example.com"}
+	if d := cmp.Diff(want, codex.Servers[1].Headers); d != "" {
+		t.Errorf("headers of Codex (-want +got):\n%s", d)
+	}
+}
+
+// TestExample loads the smallest file there is.
+func TestExample(t *testing.T) {
+	cfg, err := config.Load("../examples/minimal/plait.yaml", func(name string) (string, bool) { return os.LookupEnv(name) })
+	if err != nil || len(cfg.Problems()) > 0 || len(cfg.Warnings) > 0 || len(cfg.Servers) == 0 {
+		t.Errorf("Load = %+v, %v", cfg, err)
+	}
+}
