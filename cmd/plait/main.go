@@ -5,8 +5,13 @@ import (
 	"os"
 
 	"github.com/plait-mcp/plait/cmd/internal/cli"
+	"github.com/plait-mcp/plait/upstream/transport"
 )
 
 func main() {
+	if transport.IsGuardian(os.Args) {
+		transport.RunGuardian(os.Stdin)
+		return
+	}
 	os.Exit(cli.Main(os.Args[1:], cli.OS()))
 }

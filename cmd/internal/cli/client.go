@@ -26,7 +26,7 @@ func connect(ctx context.Context, open func(jsonrpc.Sender) jsonrpc.Handler, onP
 	params := fmt.Appendf(nil, `{"protocolVersion":%q,"capabilities":{},"clientInfo":{"name":"plait","version":%s}}`,
 		protocol.Latest, jsonrpc.Quote(readVersion().Version))
 	if _, err := c.call(ctx, protocol.Initialize, params); err != nil {
-		c.close(ctx)
+		c.close()
 		return nil, fmt.Errorf("initialize: %w", err)
 	}
 	m, err := jsonrpc.Parse(jsonrpc.NewNotification(protocol.Initialized, nil).Bytes())
@@ -60,12 +60,8 @@ func (c *client) call(ctx context.Context, method string, params jsonrpc.Raw) (j
 	return answer.Result(), nil
 }
 
-// close ends the session; ctx may have ended before.
-func (c *client) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-	defer cancel()
-	c.session.Close(ctx)
-}
+// close ends the session.
+func (c *client) close() { c.session.Close() }
 
 // Send implements jsonrpc.Sender: it takes what the session sends by itself.
 func (c *client) Send(t jsonrpc.Text) error {

@@ -91,13 +91,13 @@ func (a *app) tour(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	defer g.shut(ctx)
+	defer g.shut()
 	show := func(params jsonrpc.Raw) { a.prose(progressLine(params)) }
 	q := &query{app: a}
 	if err := q.connect(ctx, g, show); err != nil {
 		return err
 	}
-	defer q.close(ctx)
+	defer q.close()
 
 	a.heading("Their tools, as a client of plait sees them")
 	tools, _, err := q.list(ctx, protocol.Tools)
@@ -114,7 +114,7 @@ func (a *app) tour(ctx context.Context, cfg *config.Config) error {
 		text("DESCRIPTION", []string{"description"}),
 	})
 	for _, words := range [][]string{
-		{"library_index"}, {"notes_search", "query=strand"}, {"desk_sum", "numbers=[19, 23]"}, {"desk_process"},
+		{"library_index"}, {"notes_search", "query=strand"}, {"desk_sum", "numbers=[19,23]"}, {"desk_process"},
 	} {
 		a.heading("plait tools call %s", strings.Join(words, " "))
 		given, err := readArguments(nil, words[1:])

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"io"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/transport"
 )
-
-// goodbye bounds how long the servers get to end their sessions.
-const goodbye = 10 * time.Second
 
 // gateway is the servers of a configuration as one, and what it runs on.
 type gateway struct {
@@ -36,11 +32,9 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging) (*gateway
 	return &gateway{Aggregator: agg, log: log, logFile: file, guardian: guardian}, nil
 }
 
-// shut ends all sessions, child processes and the log. It is bounded, and ctx may have ended before.
-func (g *gateway) shut(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-	defer cancel()
-	g.Close(ctx)
+// shut ends all sessions, child processes and the log; the servers get some seconds to say good-bye.
+func (g *gateway) shut() {
+	g.Close()
 	if err := g.guardian.Close(); err != nil {
 		g.log.Warn("the guardian did not end well", "err", err)
 	}

@@ -34,7 +34,9 @@ func nearest(word string, names []string) []string {
 	slices.SortStableFunc(found, func(a, b candidate) int { return a.rank - b.rank })
 	var best []string
 	for _, c := range found[:min(len(found), 3)] {
-		best = append(best, c.name)
+		if c.rank <= 2*found[0].rank+2 { // beside a slip of the pen, the merely similar only distracts
+			best = append(best, c.name)
+		}
 	}
 	return best
 }

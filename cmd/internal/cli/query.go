@@ -68,7 +68,7 @@ func (a *app) query(ctx context.Context, o queryOptions, ask func(context.Contex
 	if err != nil {
 		return err
 	}
-	defer g.shut(ctx)
+	defer g.shut()
 	if o.timeout > 0 {
 		late := &exitError{exitTimeout, fmt.Errorf("no answer within %s (--timeout)", o.timeout)}
 		var cancel context.CancelFunc
@@ -79,7 +79,7 @@ func (a *app) query(ctx context.Context, o queryOptions, ask func(context.Contex
 	if err := q.connect(ctx, g, a.progress()); err != nil {
 		return err
 	}
-	defer q.close(ctx)
+	defer q.close()
 	return ask(ctx, q)
 }
 

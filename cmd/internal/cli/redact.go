@@ -21,16 +21,11 @@ const redacted = "[redacted]"
 // redactor takes secrets out of lines: the values that a configuration holds, and what looks like a secret
 // wherever it came from. Any goroutine may use it.
 type redactor struct {
-	patterns func() []pattern
+	patterns []pattern
 	known    atomic.Pointer[strings.Replacer] // nil until learn
 }
 
-type pattern struct {
-	find *regexp.Regexp
-	with string
-}
-
-func newRedactor() *redactor { return &redactor{patterns: sync.OnceValue(patterns)} }
+func newRedactor() *redactor { return &redactor{patterns: patterns()} }
 
 // writer returns a writer that takes whole lines and passes them to w without secrets.
 func (r *redactor) writer(w io.Writer) io.Writer { return redacting{r, w} }
@@ -52,8 +47,9 @@ func (r *redactor) clean(s string) string {
 	if known := r.known.Load(); known != nil {
 		s = known.Replace(s)
 	}
-	for _, p := range r.patterns() {
-		s = p.find.ReplaceAllString(s, p.with)
+	lower := strings.ToLower(s)
+	for _, p := range r.patterns {
+		s = p.replace(s, lower)
 	}
 	return strings.ReplaceAll(s, "["+redacted+"]", redacted)
 }
@@ -141,28 +137,45 @@ func secretWords() []string {
 	return []string{"auth", "token", "secret", "key", "passw", "passphrase", "pwd", "credential", "cookie", "session", "signature", "jwt", "bearer"}
 }
 
-// patterns are compiled once, when the first line is written.
+// patterns returns what secrets look like. Each is compiled when a line may hold one.
 func patterns() []pattern {
 	const inQuery = `[\w.-]*(?:token|key|secret|passw|pwd|credential|auth|session|assertion|sig)[\w.-]*|code|state|nonce`
 	const inText = `(?:access|refresh|id|auth|session)[_-]?token|(?:client|app)[_-]?secret|(?:api|access|private|secret)[_-]?key|` +
 		`passw(?:or)?d|passphrase|secret|code[_-]verifier`
-	all := []string{
-		`(?i)(\bcookie\\*"?\s*[=:]\s*\\*"?)[^"\r\n]+`, `${1}`,
-		`(?i)(authorization\\*"?\s*[=:]\s*\[?\\*"?(?:(?:bearer|basic|digest|dpop|token)\s+)?)[^\s"\\,;]+`, `${1}`,
-		`(?i)(\b(?:bearer|basic|dpop) +)[\w.~+/-]{6,}=*([^\w="]|$)`, `${1}` + redacted + `$2`,
-		`(://)[^/?#@\s"']+@`, `${1}` + redacted + `@`,
-		`(?i)((?:[?&;]|\\u0026)(?:` + inQuery + `)=)[^&\s"'#;\\]+`, `${1}`,
-		`(?i)(\b(?:` + inText + `)\\*["']?\s*[=:]\s*\\*["']?)[^\s"'\\,;&]+`, `${1}`,
-		`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`, ``,
-		`\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|glpat-)[\w-]{10,}`, ``,
+	return []pattern{
+		when("cookie").find(`(?i)(\bcookie\\*"?\s*[=:]\s*\\*"?)[^"\r\n]+`, `${1}`+redacted),
+		when("authorization").
+			find(`(?i)(authorization\\*"?\s*[=:]\s*\[?\\*"?(?:(?:bearer|basic|digest|dpop|token)\s+)?)[^\s"\\,;]+`, `${1}`+redacted),
+		when("bearer", "basic", "dpop").find(`(?i)(\b(?:bearer|basic|dpop) +)[\w.~+/-]{6,}=*([^\w="]|$)`, `${1}`+redacted+`${2}`),
+		when("@").find(`(://)[^/?#@\s"']+@`, `${1}`+redacted+`@`),
+		when("?", "&", ";", `\u0026`).find(`(?i)((?:[?&;]|\\u0026)(?:`+inQuery+`)=)[^&\s"'#;\\]+`, `${1}`+redacted),
+		when("token", "secret", "key", "passw", "passphrase", "verifier").
+			find(`(?i)(\b(?:`+inText+`)\\*["']?\s*[=:]\s*\\*["']?)[^\s"'\\,;&]+`, `${1}`+redacted),
+		when("eyj").find(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`, redacted),
+		when("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "xox", "glpat-").
+			find(`\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|glpat-)[\w-]{10,}`, redacted),
 	}
-	var compiled []pattern
-	for i := 0; i < len(all); i += 2 {
-		with := all[i+1]
-		if !strings.Contains(with, redacted) {
-			with += redacted
-		}
-		compiled = append(compiled, pattern{regexp.MustCompile(all[i]), with})
+}
+
+// pattern is one way to look like a secret.
+type pattern struct {
+	hints  []string // one of them is in every line that matches, in lower case
+	regexp func() *regexp.Regexp
+	with   string
+}
+
+func when(hints ...string) pattern { return pattern{hints: hints} }
+
+func (p pattern) find(expression, with string) pattern {
+	p.regexp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+	p.with = with
+	return p
+}
+
+// replace takes secrets that look like that out of s, which is lower in lower case.
+func (p pattern) replace(s, lower string) string {
+	if !slices.ContainsFunc(p.hints, func(hint string) bool { return strings.Contains(lower, hint) }) {
+		return s
 	}
-	return compiled
+	return p.regexp().ReplaceAllString(s, p.with)
 }

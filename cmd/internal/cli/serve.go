@@ -38,7 +38,7 @@ func runServe(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	defer g.shut(ctx)
+	defer g.shut()
 	g.report(cfg)
 	err = downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
 		Open:  func(s jsonrpc.Sender) jsonrpc.Handler { return g.Open(s) },
