@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
 // ErrClosed is the error of a Conn after Close.
@@ -22,6 +24,8 @@ type StatusError struct {
 	RetryAfter time.Duration // how long the server asks to wait, 0 when it does not
 	Challenge  string        // WWW-Authenticate
 	Body       string        // how the body begins
+
+	answer *jsonrpc.Message // what the body says in JSON-RPC without saying to whom
 }
 
 // Error implements error.

@@ -67,19 +67,29 @@ func Open(ctx context.Context, o Options, id jsonrpc.ID, initialize jsonrpc.Text
 	}
 	first, second := wires(o.Server)
 	conn, answer, err := first.open(ctx, o, id, initialize)
-	if err == nil || second == nil || !unknownWire(err) {
-		return conn, answer, err
+	said := said(err)
+	switch {
+	case err == nil:
+		return conn, answer, nil
+	case second != nil && unknownWire(err):
+	case said != nil:
+		return conn, said, nil
+	default:
+		return nil, nil, err
 	}
 	o.Log.Debug("trying the other wire", "server", o.Server.Name, "wire", second.name, "err", err)
-	conn, answer, err2 := second.open(ctx, o, id, initialize)
+	other, answer, otherErr := second.open(ctx, o, id, initialize)
 	switch {
-	case err2 == nil:
-		return conn, answer, nil
-	case unknownWire(err2): // neither is known: what the preferred one said counts
-		return nil, nil, fmt.Errorf("%s: %w (%s: %v)", first.name, err, second.name, err2) //nolint:errorlint // one cause
-	default:
-		return nil, nil, fmt.Errorf("%s: %w (%s: %v)", second.name, err2, first.name, err) //nolint:errorlint // one cause
+	case said != nil && otherErr != nil: // an answer is more than an error
+		abandon(ctx, other)
+		return conn, said, nil
+	case otherErr == nil:
+		abandon(ctx, conn)
+		return other, answer, nil
+	case unknownWire(otherErr): // neither is known: what the preferred one said counts
+		return nil, nil, fmt.Errorf("%s: %w (%s: %v)", first.name, err, second.name, otherErr) //nolint:errorlint // one decides
 	}
+	return nil, nil, fmt.Errorf("%s: %w (%s: %v)", second.name, otherErr, first.name, err) //nolint:errorlint // one decides
 }
 
 // wire is a way to reach a server.
@@ -111,26 +121,47 @@ type greeter interface {
 	greeted(answer *jsonrpc.Message)
 }
 
-// open connects and sends initialize.
+// open connects and sends initialize. There is a Conn when there is no error, or when the error said something.
 func (w *wire) open(ctx context.Context, o Options, id jsonrpc.ID, initialize jsonrpc.Text) (Conn, *jsonrpc.Message, error) {
 	conn, err := w.connect(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	answer, err := conn.Call(ctx, id, initialize)
-	if err != nil {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		if lost := conn.Err(); lost != nil && ctx.Err() == nil {
-			err = lost // why the call failed
+	switch {
+	case err == nil:
+		if g, ok := conn.(greeter); ok {
+			g.greeted(answer)
 		}
-		_ = conn.Close(closing)
-		return nil, nil, err
+		return conn, answer, nil
+	case said(err) != nil:
+		return conn, nil, err
 	}
-	if g, ok := conn.(greeter); ok {
-		g.greeted(answer)
+	if lost := conn.Err(); lost != nil && ctx.Err() == nil {
+		err = lost // why the call failed
 	}
-	return conn, answer, nil
+	abandon(ctx, conn)
+	return nil, nil, err
+}
+
+// abandon closes a Conn that nobody needs; nil is none.
+func abandon(ctx context.Context, conn Conn) {
+	if conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// said returns what a server that refused a request said in JSON-RPC, without saying to whom; nil when it did
+// not.
+func said(err error) *jsonrpc.Message {
+	var status *StatusError
+	if errors.As(err, &status) {
+		return status.answer
+	}
+	return nil
 }
 
 // closeTimeout bounds how long a server may take to hear that its session ends.
@@ -140,8 +171,12 @@ const closeTimeout = 5 * time.Second
 func unknownWire(err error) bool {
 	var status *StatusError
 	if errors.As(err, &status) {
-		return status.Code == http.StatusBadRequest || status.Code == http.StatusNotFound ||
-			status.Code == http.StatusMethodNotAllowed
+		return refusesWire(status.Code)
 	}
 	return errors.Is(err, errOtherWire)
+}
+
+// refusesWire reports whether a status is one of those with which servers refuse a wire.
+func refusesWire(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusNotFound || status == http.StatusMethodNotAllowed
 }
