@@ -70,9 +70,6 @@ func (n *Namer) Fragment(serverName string, lists Lists) *Fragment {
 	return f
 }
 
-// Warnings returns what was wrong with the server's items.
-func (f *Fragment) Warnings() []Warning { return slices.Clone(f.warnings) }
-
 func (f *Fragment) warn(k Kind, item, problem string) {
 	f.warnings = append(f.warnings, Warning{Server: f.server.name, Kind: k, Item: item, Problem: problem})
 }
