@@ -188,7 +188,7 @@ func FuzzParse(f *testing.F) {
 				f.Fatal(err)
 			}
 			for i := range names {
-				f.Add(uint8(i), data) //nolint:gosec // five names
+				f.Add(uint8(i), data)
 			}
 		}
 	}

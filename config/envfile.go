@@ -90,13 +90,13 @@ func (l *loader) absolute(name string) (string, error) {
 
 // mergeEnv returns what a child gets: of the dotenv files, which do not override the environment, and of env, which
 // overrides both.
-func (s *server) mergeEnv(env map[string]string, real lookup) map[string]string {
+func (s *server) mergeEnv(env map[string]string, outer lookup) map[string]string {
 	if len(s.envFile) == 0 {
 		return env
 	}
 	merged := maps.Clone(s.envFile)
 	for name := range merged {
-		if value, ok := real(name); ok {
+		if value, ok := outer(name); ok {
 			merged[name] = value
 		}
 	}
@@ -106,8 +106,7 @@ func (s *server) mergeEnv(env map[string]string, real lookup) map[string]string 
 
 // asExpandError returns err as the type that holds a hint.
 func asExpandError(err error) *expandError {
-	var e *expandError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*expandError](err); ok {
 		return e
 	}
 	return &expandError{msg: strings.TrimSpace(err.Error())}

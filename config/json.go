@@ -83,7 +83,7 @@ func tooDeep(data []byte) int {
 
 // skipComment returns the offset of the last byte of the comment that starts at i, or i when none does.
 func skipComment(data []byte, i int) int {
-	end, closing := -1, ""
+	var closing string
 	switch rest := data[i:]; {
 	case bytes.HasPrefix(rest, []byte("//")):
 		closing = "\n"
@@ -92,7 +92,8 @@ func skipComment(data []byte, i int) int {
 	default:
 		return i
 	}
-	if end = bytes.Index(data[i+2:], []byte(closing)); end < 0 {
+	end := bytes.Index(data[i+2:], []byte(closing))
+	if end < 0 {
 		return len(data)
 	}
 	return i + 2 + end + len(closing) - 1

@@ -79,8 +79,7 @@ func fileProblem(path string, err error) Problems {
 	if errors.Is(err, fs.ErrNotExist) {
 		return whole(path, "does not exist", "check the path")
 	}
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return whole(path, "cannot be read: "+pathErr.Err.Error(), "")
 	}
 	return whole(path, err.Error(), "")

@@ -22,7 +22,7 @@ func (p Pos) String() string {
 }
 
 // Problem is one mistake in a file. It never holds the value of a header or of a variable.
-type Problem struct {
+type Problem struct { //nolint:errname // what validate lists is a problem, also when nothing fails
 	Pos  Pos
 	Path string // of the key, such as mcpServers.github.url; "" for the whole file
 	Msg  string
@@ -46,7 +46,7 @@ func (p Problem) Error() string {
 }
 
 // Problems are mistakes in the order of the file. As an error it is never empty.
-type Problems []Problem
+type Problems []Problem //nolint:errname // see Problem
 
 // Error returns one line for each problem.
 func (ps Problems) Error() string {

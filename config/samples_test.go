@@ -34,7 +34,7 @@ func TestFormatsAgree(t *testing.T) {
 	}
 	want := &config.Config{
 		Startup: config.Startup{Wait: 5 * time.Second},
-		Log:     config.Log{Level: "debug", Format: "json", File: filepath.Join("/home/kim", "plait.log")},
+		Log:     config.Log{Level: "debug", Format: "json", File: filepath.FromSlash("/home/kim/plait.log")},
 		Naming:  config.Naming{Separator: "__", MaxLength: 64, BareNames: true},
 		Limits:  config.Limits{Message: 8 << 20},
 		Servers: []*config.Server{
@@ -66,7 +66,7 @@ func TestFormatsAgree(t *testing.T) {
 	}
 	for _, name := range []string{"plait.yaml", "plait.toml", "plait.json", "snake.yaml"} {
 		t.Run(name, func(t *testing.T) {
-			got := load(t, filepath.Join("testdata/formats", name))
+			got := load(t, "testdata/formats/"+name)
 			if len(got.Warnings) > 0 {
 				t.Errorf("warnings: %v", got.Warnings)
 			}
@@ -109,7 +109,7 @@ func TestClientFiles(t *testing.T) {
 			servers: []brief{
 				{"local", config.Stdio, "", "python /home/kim/server.py"},
 				{"remote", config.HTTP, config.HTTPFirst, "https://example.com/mcp"},
-				{"here", config.Stdio, "", "node ${workspaceFolder}/server.js"},
+				{"here", config.Stdio, "", "node "},
 			},
 			problems: "18:16: mcpServers.here.args[0]: ${workspaceFolder} is known to the editor only; " +
 				"write the value, or a variable of the environment",
@@ -150,7 +150,7 @@ func TestClientFiles(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join("testdata/clients", name)
+			path := "testdata/clients/" + name
 			cfg, err := config.Load(path, environment)
 			if err != nil {
 				t.Fatal(err)
@@ -160,9 +160,6 @@ func TestClientFiles(t *testing.T) {
 				target := s.URL
 				if s.Type == config.Stdio {
 					target = strings.Join(append([]string{s.Command}, s.Args...), " ")
-				}
-				if s.Name == "here" { // the argument is missing, since it could not be expanded
-					target += " ${workspaceFolder}/server.js"
 				}
 				got = append(got, brief{s.Name, s.Type, s.Transport, target})
 			}
@@ -187,7 +184,7 @@ func TestClientFiles(t *testing.T) {
 
 // TestExample loads the smallest file there is.
 func TestExample(t *testing.T) {
-	cfg, err := config.Load("../examples/minimal/plait.yaml", func(name string) (string, bool) { return os.LookupEnv(name) })
+	cfg, err := config.Load("../examples/minimal/plait.yaml", os.LookupEnv)
 	if err != nil || len(cfg.Problems()) > 0 || len(cfg.Warnings) > 0 || len(cfg.Servers) == 0 {
 		t.Errorf("Load = %+v, %v", cfg, err)
 	}

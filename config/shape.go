@@ -191,11 +191,13 @@ func (l *loader) sequence(n *node, t reflect.Type, at place) any {
 		l.pos[here.key] = here
 		if item.kind == null {
 			l.report(here, "has no value", `write "" for an empty text`)
-			continue
 		}
-		if v := l.shape(item, t.Elem(), here); v != nil {
-			values = append(values, v)
+		v := l.shape(item, t.Elem(), here)
+		if v == nil { // already reported: keep the place, so that the others keep their number
+			l.leaves = append(l.leaves, leaf{"", here})
+			v = ref(len(l.leaves) - 1)
 		}
+		values = append(values, v)
 	}
 	return values
 }

@@ -33,6 +33,7 @@ func parseTOML(name string, data []byte) (*node, Problems) {
 			table = t.push(root, e.Key())
 		case unstable.KeyValue:
 			t.assign(table, e)
+		default: // a comment
 		}
 	}
 	return root, nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func (l *loader) checkServer(s *Server) {
 	l.checkHeaders(s)
 	l.checkEnv(s)
 	for i, pattern := range s.Methods {
-		at := l.place("mcpServers", s.Name, "methods", fmt.Sprint(i))
+		at := l.place("mcpServers", s.Name, "methods", strconv.Itoa(i))
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			l.fault(at, fmt.Sprintf("%q is not a pattern of methods", l.source(at, pattern)), `write "acme/*"`)
 		}
@@ -168,12 +169,12 @@ func (l *loader) checkEnv(s *Server) {
 	}
 	for i, name := range s.InheritEnv {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
-			l.fault(l.place("mcpServers", s.Name, "inheritEnv", fmt.Sprint(i)), "is not the name of a variable", "")
+			l.fault(l.place("mcpServers", s.Name, "inheritEnv", strconv.Itoa(i)), "is not the name of a variable", "")
 		}
 	}
 	for i, arg := range s.Args {
 		if strings.ContainsRune(arg, 0) {
-			l.fault(l.place("mcpServers", s.Name, "args", fmt.Sprint(i)), "has a NUL character", "")
+			l.fault(l.place("mcpServers", s.Name, "args", strconv.Itoa(i)), "has a NUL character", "")
 		}
 	}
 	if strings.ContainsRune(s.Command, 0) {
