@@ -60,7 +60,7 @@ func parseTree(name string, data []byte) (*node, Problems) {
 		return parseYAML(name, data)
 	case ".toml":
 		return parseTOML(name, data)
-	case ".json", ".jsonc", ".json5":
+	case ".json", ".jsonc":
 		return parseJSON(name, data)
 	default:
 		return nil, whole(name, "has no extension that tells its format", "name it .yaml, .toml or .json")
