@@ -103,7 +103,7 @@ func (h *httpConn) add(f *flight) error {
 	defer h.mu.Unlock()
 	select {
 	case <-h.done:
-		return ErrClosed
+		return notSent(h.Err())
 	default:
 	}
 	if f.id != "" {

@@ -81,7 +81,7 @@ func (h *httpConn) greeted(answer *jsonrpc.Message) {
 
 // Listen implements Conn.
 func (h *httpConn) Listen(version string) {
-	if h.head.Load().version != version {
+	if version != h.head.Load().version && version != "" {
 		h.identify(h.head.Load().id, version, true)
 	}
 	h.mu.Lock()

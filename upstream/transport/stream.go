@@ -219,8 +219,10 @@ func (h *httpConn) get(ctx context.Context, at cursor) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode/100 != 2 {
-		if _, err = h.refused(resp, head, ""); statusOf(err) == 0 {
-			return nil, &SessionLostError{Accepted: true, Reason: err.Error()}
+		_, err = h.refused(resp, head, "")
+		var lost *SessionLostError
+		if errors.As(err, &lost) {
+			err = &SessionLostError{Accepted: true, Reason: lost.Reason}
 		}
 		return nil, err
 	}
