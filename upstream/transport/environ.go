@@ -10,8 +10,8 @@ import (
 	"github.com/plait-mcp/plait/config"
 )
 
-// windows is the runtime.GOOS on which names of variables are equal when their case is ignored.
-const windows = "windows"
+// goosWindows is the runtime.GOOS on which names of variables are equal when their case is ignored.
+const goosWindows = "windows"
 
 // environment returns the variables of the child of s as NAME=value, sorted: of own, which are plait's, only those
 // that most programs need and those that inheritEnv names, and then env, which wins. So a secret in plait's
@@ -40,7 +40,7 @@ func environment(goos string, own []string, s *config.Server) ([]string, error) 
 // needed returns patterns of the variables that every child gets: those that the official MCP SDKs pass on, and
 // the locale.
 func needed(goos string) []string {
-	if goos == windows {
+	if goos == goosWindows {
 		return []string{
 			"APPDATA", "COMSPEC", "HOMEDRIVE", "HOMEPATH", "LOCALAPPDATA", "NUMBER_OF_PROCESSORS", "OS", "PATH",
 			"PATHEXT", "PROCESSOR_ARCHITECTURE", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMW6432",
@@ -59,7 +59,7 @@ func matches(goos string, patterns []string, name string) bool {
 }
 
 func fold(goos, name string) string {
-	if goos == windows {
+	if goos == goosWindows {
 		return strings.ToUpper(name)
 	}
 	return name

@@ -61,6 +61,10 @@ func RunGuardian(in io.Reader) {
 	debug.SetGCPercent(20)
 	debug.SetMemoryLimit(8 << 20)
 	hide()
+	guard(in)
+}
+
+func guard(in io.Reader) {
 	self := syscall.Getpgrp()
 	groups := map[int]struct{}{}
 	for lines := bufio.NewScanner(in); lines.Scan(); {

@@ -1,0 +1,3 @@
+package transport
+
+func guardianPID(*Guardian) int { return 0 }

@@ -1,0 +1,29 @@
+package transport
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// childRole is the variable that makes this test binary a child process of a test: one of childRoles.
+const childRole = "PLAIT_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if IsGuardian(os.Args) {
+		RunGuardian(os.Stdin)
+		os.Exit(0)
+	}
+	if role := os.Getenv(childRole); role != "" {
+		run, ok := childRoles[role]
+		if !ok {
+			fmt.Fprintln(os.Stderr, "no such role:", role)
+			os.Exit(100)
+		}
+		run()
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
