@@ -4,18 +4,32 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/plait-mcp/plait/cmd/internal/cli"
+	"github.com/plait-mcp/plait/upstream/transport"
 )
 
 // programs are the programs that the test binary becomes when it is started with
 // PLAIT_TEST_PROGRAM set to one of these names; each returns its exit code.
 var programs = map[string]func() int{
 	"bench-server": benchServer,
+	"story-server": storyServer,
 }
 
+// TestMain makes the test binary plait itself, under that name, for the stories in testdata/script.
 func TestMain(m *testing.M) {
+	if transport.IsGuardian(os.Args) {
+		transport.RunGuardian(os.Stdin)
+		return
+	}
 	name := os.Getenv("PLAIT_TEST_PROGRAM")
 	if name == "" {
-		os.Exit(m.Run())
+		testscript.Main(m, map[string]func(){
+			"plait": func() { os.Exit(cli.Main(os.Args[1:], cli.OS())) },
+			"talk":  func() { os.Exit(talk()) },
+		})
 	}
 	run, ok := programs[name]
 	if !ok {

@@ -27,7 +27,7 @@ The exit code is 6 when the tool says that it failed.`,
 			if err != nil {
 				return err
 			}
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error {
+			return a.query(c.Context(), o, exposing(args[0]), func(ctx context.Context, q *query) error {
 				return runToolsCall(ctx, q, args[0], given)
 			})
 		},

@@ -28,7 +28,7 @@ server suggests them. KEY=VALUE pairs are the arguments that are known already.`
 					return err
 				}
 			}
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error {
+			return a.query(c.Context(), o, nil, func(ctx context.Context, q *query) error {
 				return runComplete(ctx, q, completion{args[0], args[1], value, known})
 			})
 		},

@@ -65,10 +65,7 @@ func runDemo(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if cfg, err = narrow(cfg, ""); err != nil {
-		return err
-	}
-	if err := a.tour(ctx, cfg); err != nil {
+	if err := a.tour(ctx, narrow(cfg, nil)); err != nil {
 		return err
 	}
 	a.heading("Your own: write plait.yaml like the one above, and paste this into your MCP client")

@@ -67,9 +67,9 @@ func complain(w io.Writer, err error) {
 	var exit *exitError
 	var problems config.Problems
 	switch {
-	case errors.As(err, &problems):
-		fmt.Fprintf(w, "%s\n%s\n", problems.Error(), count(len(problems), "problem"))
 	case errors.As(err, &exit) && exit.err == nil:
+	case exit == nil && errors.As(err, &problems):
+		fmt.Fprintf(w, "%s\n%s\n", problems.Error(), count(len(problems), "problem"))
 	default:
 		fmt.Fprintln(w, "plait:", err)
 	}

@@ -20,7 +20,7 @@ func newPromptsList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the prompts of all servers", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error {
+			return a.query(c.Context(), o, nil, func(ctx context.Context, q *query) error {
 				return q.showList(ctx, protocol.Prompts, []column{
 					text("PROMPT", []string{"name"}), {"ARGUMENTS", promptArguments},
 					text("DESCRIPTION", []string{"description"}, []string{"title"}),
@@ -55,7 +55,7 @@ func newPromptsGet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error {
+			return a.query(c.Context(), o, exposing(args[0]), func(ctx context.Context, q *query) error {
 				return runPromptsGet(ctx, q, args[0], given)
 			})
 		},

@@ -16,8 +16,8 @@ import (
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
-// patience is how long a list waits for servers that still connect. A client that serves a person may show
-// late servers later; here the first list is the last.
+// patience is how long a command waits for servers that still connect when it needs all of them. A client
+// that serves a person may show late servers later; here the first list is the last.
 const patience = 10 * time.Second
 
 // queryOptions are those of every command that asks the servers something.
@@ -55,16 +55,18 @@ func (q *query) connect(ctx context.Context, g *gateway, onProgress func(jsonrpc
 	return err
 }
 
-// query runs ask in a session with the configured servers.
-func (a *app) query(ctx context.Context, o queryOptions, ask func(context.Context, *query) error) error {
+// query runs ask in a session with the configured servers that need selects, nil for all.
+func (a *app) query(ctx context.Context, o queryOptions, need selection, ask func(context.Context, *query) error) error {
 	cfg, err := a.load(a.configFile)
 	if err != nil {
 		return err
 	}
-	if cfg, err = narrow(cfg, o.server); err != nil {
-		return err
+	if o.server != "" {
+		if need, err = named(cfg, o.server); err != nil {
+			return err
+		}
 	}
-	g, err := a.open(ctx, cfg, a.logging(config.Log{Level: "error", Format: cfg.Log.Format}))
+	g, err := a.open(ctx, narrow(cfg, need), a.logging(config.Log{Level: "error", Format: cfg.Log.Format}))
 	if err != nil {
 		return err
 	}
@@ -81,25 +83,6 @@ func (a *app) query(ctx context.Context, o queryOptions, ask func(context.Contex
 	}
 	defer q.close()
 	return ask(ctx, q)
-}
-
-// narrow returns the configuration with the patience of a command, and with one server alone when one is
-// named.
-func narrow(cfg *config.Config, server string) (*config.Config, error) {
-	c := *cfg
-	c.Startup.Wait = max(c.Startup.Wait, patience)
-	if server == "" {
-		return &c, nil
-	}
-	var names []string
-	for _, s := range cfg.Servers {
-		if s.Name == server {
-			c.Servers = []*config.Server{s}
-			return &c, nil
-		}
-		names = append(names, s.Name)
-	}
-	return nil, usagef("no server %q in %s%s", server, cfg.Path, didYouMean(server, names))
 }
 
 // list asks for a list and returns its items and the whole result.
@@ -126,18 +109,35 @@ func (q *query) showList(ctx context.Context, l protocol.List, columns []column)
 	return q.missing()
 }
 
-// missing returns an error that names the servers which are not there, nil when all are.
+// missing returns an error that names the servers which are needed and not there, nil when all are.
 func (q *query) missing() error {
-	var all []error
+	exit := &exitError{code: exitUsage} // all that is missing is misconfigured
+	var all joined
 	for _, s := range q.status() {
-		if s.State != upstream.Ready {
-			all = append(all, &upstream.DownError{Status: s})
+		if s.State == upstream.Ready || isNotNeeded(s.Err) {
+			continue
 		}
+		if s.State != upstream.Misconfigured {
+			exit.code = exitUnreachable
+		}
+		all = append(all, absent(s))
 	}
-	if len(all) == 0 {
+	if all == nil {
 		return nil
 	}
-	return &exitError{exitUnreachable, joined(all)}
+	exit.err = all
+	return exit
+}
+
+// absent says why a server is not there and what to do. Unlike the server's own error it promises no retry.
+func absent(s upstream.Status) error {
+	switch {
+	case s.State == upstream.Misconfigured:
+		return fmt.Errorf("server %q is misconfigured: %w; %s", s.Server, s.Err, s.Next)
+	case s.Err == nil:
+		return fmt.Errorf("server %q has not answered yet; wait longer with --server %s", s.Server, s.Server)
+	}
+	return fmt.Errorf("server %q cannot be reached: %w; %s", s.Server, s.Err, s.Next)
 }
 
 // joined is several errors, one after the other.
@@ -172,7 +172,7 @@ func (q *query) find(ctx context.Context, l protocol.List, noun, name string) (j
 		names = append(names, have)
 	}
 	if err := q.missing(); err != nil {
-		return nil, &exitError{exitUnreachable, joined{fmt.Errorf("there is no %s %q now", noun, name), errors.Unwrap(err)}}
+		return nil, &exitError{exitCode(err), joined{fmt.Errorf("there is no %s %q now", noun, name), err}}
 	}
 	return nil, usagef("there is no %s %q%s", noun, name, didYouMean(name, names))
 }

@@ -141,16 +141,17 @@ func secretWords() []string {
 func patterns() []pattern {
 	const inQuery = `[\w.-]*(?:token|key|secret|passw|pwd|credential|auth|session|assertion|sig)[\w.-]*|code|state|nonce`
 	const inText = `(?:access|refresh|id|auth|session)[_-]?token|(?:client|app)[_-]?secret|(?:api|access|private|secret)[_-]?key|` +
-		`passw(?:or)?d|passphrase|secret|code[_-]verifier`
+		`passw(?:or)?d|passphrase|secret|token|code[_-]verifier`
+	const start = `(?:^|[^.\w])` // not the path of a key in a configuration: headers.Authorization
 	return []pattern{
-		when("cookie").find(`(?i)(\bcookie\\*"?\s*[=:]\s*\\*"?)[^"\r\n]+`, `${1}`+redacted),
+		when("cookie").find(`(?i)(`+start+`(?:set-)?cookie\\*"?\s*[=:]\s*\\*"?)[^"\r\n]+`, `${1}`+redacted),
 		when("authorization").
-			find(`(?i)(authorization\\*"?\s*[=:]\s*\[?\\*"?(?:(?:bearer|basic|digest|dpop|token)\s+)?)[^\s"\\,;]+`, `${1}`+redacted),
+			find(`(?i)(`+start+`(?:proxy-)?authorization\\*"?\s*[=:]\s*\[?\\*"?(?:(?:bearer|basic|digest|dpop|token)\s+)?)[^\s"\\,;]+`, `${1}`+redacted),
 		when("bearer", "basic", "dpop").find(`(?i)(\b(?:bearer|basic|dpop) +)[\w.~+/-]{6,}=*([^\w="]|$)`, `${1}`+redacted+`${2}`),
 		when("@").find(`(://)[^/?#@\s"']+@`, `${1}`+redacted+`@`),
 		when("?", "&", ";", `\u0026`).find(`(?i)((?:[?&;]|\\u0026)(?:`+inQuery+`)=)[^&\s"'#;\\]+`, `${1}`+redacted),
 		when("token", "secret", "key", "passw", "passphrase", "verifier").
-			find(`(?i)(\b(?:`+inText+`)\\*["']?\s*[=:]\s*\\*["']?)[^\s"'\\,;&]+`, `${1}`+redacted),
+			find(`(?i)(`+start+`(?:[\w-]*[_-])?(?:`+inText+`)\\*["']?\s*[=:]\s*\\*["']?)[^\s"'\\,;&]{6,}`, `${1}`+redacted),
 		when("eyj").find(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`, redacted),
 		when("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "xox", "glpat-").
 			find(`\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|glpat-)[\w-]{10,}`, redacted),

@@ -34,6 +34,9 @@ func TestRedactorTakesOutWhatLooksLikeASecret(t *testing.T) {
 		"client_secret=" + canary,
 		"password: " + canary,
 		"API-KEY=" + canary,
+		"GITHUB_TOKEN=" + canary,
+		"Set-Cookie: a=" + canary,
+		"Proxy-Authorization: Basic " + canary,
 		"eyJhbGciOiJub25l.eyJzdWIiOiJ" + canary + "." + canary,
 		"ghp_" + strings.Repeat("a", 20) + canary,
 	} {
@@ -55,7 +58,9 @@ func TestRedactorLeavesTheRest(t *testing.T) {
 		"token expired; author=someone",
 		"GET https://example.com/mcp?page=2",
 		"mail someone@example.com",
-		`{"progressToken":7,"progress":1}`,
+		`{"progressToken":"0123456789abcdef","progress":1,"max_tokens":100000}`,
+		"plait.yaml:4:15: mcpServers.b.headers.Authorization: variable TOKEN is not set",
+		"plait.yaml:4:15: mcpServers.b.env.API_KEY: variable API_KEY is not set",
 	} {
 		if got := r.clean(line); got != line {
 			t.Errorf("clean(%q) = %q", line, got)

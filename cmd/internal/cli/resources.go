@@ -19,7 +19,7 @@ func newResourcesList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the resources of all servers", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error {
+			return a.query(c.Context(), o, nil, func(ctx context.Context, q *query) error {
 				return q.showList(ctx, protocol.Resources, resourceColumns("URI", "uri"))
 			})
 		},
@@ -33,7 +33,7 @@ func newResourcesTemplates(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "templates", Short: "List the resource templates of all servers", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error {
+			return a.query(c.Context(), o, nil, func(ctx context.Context, q *query) error {
 				return q.showList(ctx, protocol.Templates, resourceColumns("TEMPLATE", "uriTemplate"))
 			})
 		},
@@ -53,7 +53,7 @@ func newResourcesRead(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "read URI", Short: "Read a resource", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error { return runResourcesRead(ctx, q, args[0]) })
+			return a.query(c.Context(), o, nil, func(ctx context.Context, q *query) error { return runResourcesRead(ctx, q, args[0]) })
 		},
 	}
 	o.flags(a, c)

@@ -18,7 +18,7 @@ func newToolsList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the tools of all servers", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error {
+			return a.query(c.Context(), o, nil, func(ctx context.Context, q *query) error {
 				return q.showList(ctx, protocol.Tools, []column{
 					text("TOOL", []string{"name"}),
 					text("DESCRIPTION", []string{"description"}, []string{"title"}, []string{"annotations", "title"}),
@@ -35,7 +35,7 @@ func newToolsShow(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "show TOOL", Short: "Show a tool with its schemas", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.query(c.Context(), o, func(ctx context.Context, q *query) error { return runToolsShow(ctx, q, args[0]) })
+			return a.query(c.Context(), o, exposing(args[0]), func(ctx context.Context, q *query) error { return runToolsShow(ctx, q, args[0]) })
 		},
 	}
 	o.flags(a, c)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +25,8 @@ func newValidate(a *app) *cobra.Command {
 		Short: "Check a configuration file and report every problem",
 		Long: `Check a configuration file and report every problem with its place and what to do.
 
-A mistake in one server switches that server off when serving, and the others work; so does a variable that
-is not set. It is reported, and an error with --strict. A mistake anywhere else is always an error.`,
+A variable that is not set here may be set where plait serves: it is reported, and an error with --strict only.
+A mistake in one server switches that server off when serving, and the others work.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.file = a.configFile
@@ -35,14 +37,14 @@ is not set. It is reported, and an error with --strict. A mistake anywhere else 
 		},
 	}
 	a.configFlag(c)
-	c.Flags().BoolVar(&o.strict, "strict", false, "exit 2 for problems in a server and for warnings, too")
+	c.Flags().BoolVar(&o.strict, "strict", false, "exit 2 for variables that are not set and for warnings, too")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return c
 }
 
 // finding is one problem as validate --json prints it.
 type finding struct {
-	Severity string `json:"severity"` // error, server or warning
+	Severity string `json:"severity"` // error, unset (a variable) or warning
 	File     string `json:"file"`
 	Line     int    `json:"line,omitempty"`
 	Column   int    `json:"column,omitempty"`
@@ -69,7 +71,7 @@ func runValidate(a *app, o validateOptions) error {
 	v.add("error", fatal)
 	if cfg != nil {
 		v.File = cfg.Path
-		v.add("server", cfg.Problems())
+		v.add("error", cfg.Problems())
 		v.add("warning", cfg.Warnings)
 		for _, s := range cfg.Servers {
 			if len(s.Problems) == 0 {
@@ -77,7 +79,7 @@ func runValidate(a *app, o validateOptions) error {
 			}
 		}
 	}
-	v.OK = len(fatal) == 0 && (!o.strict || len(v.Problems) == 0)
+	v.OK = !slices.ContainsFunc(v.Problems, func(f finding) bool { return o.strict || f.Severity == "error" })
 	if err := v.print(a, o, cfg, fatal); err != nil {
 		return err
 	}
@@ -89,11 +91,20 @@ func runValidate(a *app, o validateOptions) error {
 
 func (v *verdict) add(severity string, problems config.Problems) {
 	for _, p := range problems {
+		severity := severity
+		if severity == "error" && isUnset(p) {
+			severity = "unset"
+		}
 		v.Problems = append(v.Problems, finding{
 			Severity: severity, File: p.Pos.File, Line: p.Pos.Line, Column: p.Pos.Col,
 			Path: p.Path, Problem: p.Msg, Hint: p.Hint,
 		})
 	}
+}
+
+// isUnset reports whether a problem is that a variable is not set, or empty where it may not be.
+func isUnset(p config.Problem) bool {
+	return strings.HasPrefix(p.Msg, "variable ") && (strings.Contains(p.Msg, " is not set") || strings.Contains(p.Msg, " is empty"))
 }
 
 func (v *verdict) print(a *app, o validateOptions, cfg *config.Config, fatal config.Problems) error {

@@ -1,0 +1,128 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/mark3labs/mcp-go/server"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScript runs the stories in testdata/script. Besides the commands of testscript they have
+//
+//	exits CODE COMMAND ARG...   runs a program that exits with exactly this code
+//	serve VARIABLE              starts a story server over Streamable HTTP and puts its URL into the variable
+//	refuse VARIABLE             puts the URL of a server into the variable that is gone already
+//
+// and two programs: plait, and talk (see talk).
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"serve":  serveStory,
+			"refuse": refuse,
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s exits with %d, want %d", args[1], got, want)
+	}
+}
+
+func serveStory(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: serve VARIABLE")
+	}
+	s := httptest.NewServer(server.NewStreamableHTTPServer(newStory()))
+	ts.Defer(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	ts.Setenv(args[0], s.URL+"/mcp")
+}
+
+func refuse(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: refuse VARIABLE")
+	}
+	s := httptest.NewServer(nil)
+	s.Close()
+	ts.Setenv(args[0], s.URL+"/mcp")
+}
+
+// talk is a program: `talk FILE COMMAND ARG...` runs COMMAND, says to it what is in FILE line by line, waits
+// for the answer to each request before it goes on, and then closes its input. It prints what COMMAND
+// prints, and exits as it does.
+func talk() int {
+	lines, err := os.ReadFile(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	cmd := exec.Command(os.Args[2], os.Args[3:]...)
+	cmd.Stderr = os.Stderr
+	in, inErr := cmd.StdinPipe()
+	out, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	answers := bufio.NewReader(io.TeeReader(out, os.Stdout))
+	for line := range bytes.Lines(lines) {
+		if _, err := in.Write(line); err != nil {
+			break
+		}
+		if id := spokenID(line); id != nil && !awaitAnswer(answers, id) {
+			break
+		}
+	}
+	in.Close()
+	_, _ = io.Copy(io.Discard, answers)
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode()
+}
+
+func spokenID(line []byte) json.RawMessage {
+	var m struct{ ID json.RawMessage }
+	_ = json.Unmarshal(line, &m)
+	return m.ID
+}
+
+func awaitAnswer(r *bufio.Reader, id json.RawMessage) bool {
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			return false
+		}
+		if bytes.Equal(spokenID(line), id) {
+			return true
+		}
+	}
+}
