@@ -8,27 +8,34 @@ import (
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
-// token is the progress token of a server's request, and the server.
-type token struct {
+// question is a request of a server that waits for the client's answer.
+type question struct {
 	server *upstream.Session
-	raw    jsonrpc.Raw
+	token  jsonrpc.Raw // its progress token, nil for none
+	task   bool        // it may be answered with a task
 }
 
 // Ask carries a request of a server to the client and its answer back (upstream.Client).
 func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.Message) jsonrpc.Text {
+	if err := s.mayAsk(server, m); err != nil {
+		return jsonrpc.Failure(m.ID(), err)
+	}
 	id := jsonrpc.Int(s.lastID.Add(1))
 	params := s.question(server, m)
+	q := question{server: server}
+	_, q.task = jsonrpc.Get(params, "task")
 	if raw, ok := jsonrpc.Get(params, "_meta", "progressToken"); ok {
+		q.token = raw
 		params = jsonrpc.Set(params, jsonrpc.Raw(id), "_meta", "progressToken")
-		s.mu.Lock()
-		s.tokens[id] = token{server, raw}
-		s.mu.Unlock()
-		defer func() {
-			s.mu.Lock()
-			delete(s.tokens, id)
-			s.mu.Unlock()
-		}()
 	}
+	s.mu.Lock()
+	s.asked[id] = q
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.asked, id)
+		s.mu.Unlock()
+	}()
 	text := m.WithID(id)
 	if params != nil {
 		text = m.WithParams(id, params)
@@ -44,8 +51,7 @@ func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.
 		if !ok {
 			return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", errGone))
 		}
-		s.clientTaskOf(server, a)
-		return a.WithID(m.ID())
+		return s.reply(server, m, a)
 	case <-ctx.Done():
 		s.out.send(jsonrpc.NewNotification(protocol.Cancelled, jsonrpc.Raw(`{"requestId":`+string(id)+`}`)))
 		return nil
@@ -60,6 +66,7 @@ func (s *Session) question(server *upstream.Session, m *jsonrpc.Message) jsonrpc
 		return params
 	}
 	params = s.view().Rewrite(server.Name(), m.Method(), params)
+	params = s.exposeTask(server, params, "_meta", relatedTask, "taskId")
 	switch m.Method() {
 	case protocol.Elicit:
 		if text, ok := jsonrpc.GetString(params, "message"); ok {
@@ -78,10 +85,10 @@ func (s *Session) question(server *upstream.Session, m *jsonrpc.Message) jsonrpc
 func (s *Session) clientProgress(m *jsonrpc.Message) {
 	raw, _ := jsonrpc.Get(m.Params(), "progressToken")
 	s.mu.Lock()
-	t, ok := s.tokens[jsonrpc.ID(raw).Key()]
+	q := s.asked[jsonrpc.ID(raw).Key()]
 	s.mu.Unlock()
-	if ok {
-		t.server.Notify(m.WithParams("", jsonrpc.Set(m.Params(), t.raw, "progressToken")))
+	if q.token != nil {
+		q.server.Notify(m.WithParams("", jsonrpc.Set(m.Params(), q.token, "progressToken")))
 	}
 }
 
@@ -106,6 +113,9 @@ func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
 			text = m.WithParams("", s.exposeElicitation(server, m.Params()))
 		}
 	case protocol.TaskStatus:
+		if server.Server().Shared && !s.ownsTask(server, m) {
+			return
+		}
 		if !s.agg.alone() {
 			text = m.WithParams("", s.exposeTask(server, m.Params(), "taskId"))
 		}

@@ -25,7 +25,7 @@ func (s *Session) complete(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Tex
 	}
 	server := s.server(target.Server)
 	params = jsonrpc.Set(params, target.Ref, "ref")
-	if server.Status().State == upstream.Ready && !server.Can("completions") && server.Version() > protocol.V20241105 {
+	if !s.agg.transparent() && server.Status().State == upstream.Ready && !server.Can("completions") && server.Version() > protocol.V20241105 {
 		return jsonrpc.Result(m.ID(), jsonrpc.Raw(`{"completion":{"values":[]}}`)), nil
 	}
 	if v := server.Version(); v != "" && v < protocol.V20250618 {

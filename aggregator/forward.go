@@ -19,9 +19,6 @@ func invalid(err error) error {
 
 // failure makes the answer to a request that did not work.
 func (s *Session) failure(m *jsonrpc.Message, err error) jsonrpc.Text {
-	if errors.Is(err, context.Canceled) {
-		return nil // the client does not wait any more
-	}
 	var known *jsonrpc.Error
 	if errors.As(err, &known) {
 		return jsonrpc.Failure(m.ID(), known)
@@ -83,7 +80,7 @@ func (s *Session) back(m *jsonrpc.Message, server *upstream.Session, answer *jso
 	if e := answer.Error(); e != nil {
 		return s.backError(m, server, answer, e)
 	}
-	if s.agg.alone() {
+	if s.direct() {
 		return answer.WithID(m.ID())
 	}
 	if s.view().HasAliases(server.Name()) || s.tasks.aliased(server) || carriesTask(m) {

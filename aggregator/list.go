@@ -22,10 +22,15 @@ func (s *Session) list(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, e
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	items := s.view().List(catalog.Kind(l))
+	view := s.view()
+	items := view.List(catalog.Kind(l))
 	s.mu.Lock()
 	s.shown[l] = items
+	late := s.catalog != view
 	s.mu.Unlock()
+	if late { // the change may have been looked at before the client was shown the list
+		s.kickOff()
+	}
 	return jsonrpc.Result(m.ID(), s.frame(l, items)), nil
 }
 

@@ -4,14 +4,18 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
+// levelTime is how long the client waits for servers to take a log level; the slower ones take it later.
+const levelTime = time.Second
+
 // setLevel sets the log level of all servers that log, now and when they connect again.
 func (s *Session) setLevel(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
-	if err := jsonrpc.CheckMembers(m.Params(), "level"); err != nil {
+	if err := jsonrpc.CheckMembers(m.Params(), "level", "_meta"); err != nil {
 		return nil, invalid(err)
 	}
 	raw, _ := jsonrpc.Get(m.Params(), "level")
@@ -26,11 +30,22 @@ func (s *Session) setLevel(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Tex
 	s.mu.Lock()
 	s.level = level
 	s.mu.Unlock()
-	var all sync.WaitGroup
-	for _, server := range s.all() {
-		all.Go(func() { server.SetLevel(ctx, s, raw) })
+	done := make(chan struct{})
+	s.start(func() {
+		defer close(done)
+		var all sync.WaitGroup
+		for _, server := range s.all() {
+			all.Go(func() { server.SetLevel(context.WithoutCancel(ctx), s, raw) })
+		}
+		all.Wait()
+	})
+	timer := time.NewTimer(levelTime)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	all.Wait()
 	return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
 }
 

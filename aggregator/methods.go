@@ -43,6 +43,9 @@ func (s *Session) custom(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text,
 	if server == nil {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeMethodNotFound, "Method not found: %s", m.Method())
 	}
+	if err := jsonrpc.CheckMembers(m.Params(), "_meta"); err != nil {
+		return nil, invalid(err)
+	}
 	return s.forward(ctx, m, server, m.Params())
 }
 

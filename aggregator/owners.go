@@ -79,3 +79,9 @@ func (o *owners) aliased(server *upstream.Session) bool {
 	defer o.mu.Unlock()
 	return o.aliases[server]
 }
+
+// has reports whether the identifier name is known as one of server.
+func (o *owners) has(server *upstream.Session, name string) bool {
+	to, ok := o.find(name)
+	return ok && to.server == server
+}

@@ -106,7 +106,7 @@ func (s *Session) search(ctx context.Context, m *jsonrpc.Message, uri string) (j
 	results := make(chan found, len(servers))
 	slots := make(chan struct{}, fanWidth)
 	for _, server := range servers {
-		s.work.Go(func() {
+		s.start(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			call, err := s.call(m, m.Params())
@@ -119,7 +119,12 @@ func (s *Session) search(ctx context.Context, m *jsonrpc.Message, uri string) (j
 		})
 	}
 	for range servers {
-		r := <-results
+		var r found
+		select {
+		case r = <-results:
+		case <-ctx.Done():
+			return nil, unknown(uri)
+		}
 		if r.answer == nil || r.answer.Error() != nil {
 			continue
 		}

@@ -37,12 +37,12 @@ type Session struct {
 	catalog  *catalog.Catalog // nil: to be built anew
 	parts    map[*upstream.Session]part
 	level    string
-	tokens   map[jsonrpc.ID]token // progress tokens of requests to the client
-	learned  *owners              // URIs seen in results
+	closed   bool                    // no goroutine is started any more
+	asked    map[jsonrpc.ID]question // requests that wait for the client
+	learned  *owners                 // URIs seen in results
 	tasks    *owners
-	elicits  *owners
 	subs     map[string]bool
-	answered map[string]*upstream.Session // tasks that the client runs for a server
+	answered *owners // tasks that the client runs for a server
 }
 
 var (
@@ -54,9 +54,8 @@ func newSession(a *Aggregator, out jsonrpc.Sender) *Session {
 	s := &Session{
 		agg: a, out: &gate{out: out}, log: a.log,
 		quit: make(chan struct{}), kick: make(chan struct{}, 1),
-		byName: map[string]*upstream.Session{}, parts: map[*upstream.Session]part{}, tokens: map[jsonrpc.ID]token{},
-		learned: newOwners(), tasks: newOwners(), elicits: newOwners(),
-		subs: map[string]bool{}, answered: map[string]*upstream.Session{},
+		byName: map[string]*upstream.Session{}, parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
+		learned: newOwners(), tasks: newOwners(), answered: newOwners(), subs: map[string]bool{},
 	}
 	s.work.Go(s.announce)
 	return s
@@ -71,25 +70,42 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 	if !s.greeted() && m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
 		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the first request is initialize"))
 	}
-	answer, err := serve(s, ctx, m)
-	if err != nil {
-		return s.failure(m, err)
+	if m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
+		s.out.open() // what it awaits must reach it, even if it never said that it is initialized
 	}
-	return answer
+	answer, err := serve(s, ctx, m)
+	switch {
+	case err == nil:
+		return answer
+	case ctx.Err() != nil:
+		return nil // the client does not wait any more
+	}
+	return s.failure(m, err)
+}
+
+// start runs f on a goroutine of the session, unless that has ended.
+func (s *Session) start(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.work.Go(f)
+	}
 }
 
 // Notification takes a notification of the client (jsonrpc.Handler).
 func (s *Session) Notification(m *jsonrpc.Message) {
 	switch m.Method() {
 	case protocol.Initialized:
-		s.work.Go(s.out.open)
+		s.start(s.out.open)
 	case protocol.Progress:
 		s.clientProgress(m)
 	case protocol.TaskStatus:
 		s.clientTask(m)
 	case protocol.RootsChanged:
 		for _, server := range s.all() {
-			server.Notify(m.Text())
+			if !server.Server().Shared { // it was not told of roots
+				server.Notify(m.Text())
+			}
 		}
 	case protocol.Cancelled: // whoever holds the request has ended it
 	default:
@@ -101,6 +117,7 @@ func (s *Session) Notification(m *jsonrpc.Message) {
 
 // Response takes the client's answer to a request of a server (jsonrpc.Handler).
 func (s *Session) Response(m *jsonrpc.Message) {
+	s.clientTaskOf(m)
 	if !s.asks.Deliver(m) {
 		s.log.Debug("an answer of the client that nobody waits for", "id", m.ID())
 	}
@@ -116,8 +133,14 @@ func (s *Session) Batches() bool {
 // Close ends the session and those with its servers (jsonrpc.Handler).
 func (s *Session) Close() {
 	s.ended.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
 		close(s.quit)
 		s.asks.Fail(errGone)
+		for _, server := range s.all() {
+			s.agg.remember(server)
+		}
 		s.agg.servers.Release(s, s.all())
 		s.work.Wait()
 		s.agg.forget(s)
@@ -152,7 +175,7 @@ func (s *Session) server(name string) *upstream.Session {
 	return s.byName[name]
 }
 
-// gate keeps messages to the client back until it has said that it is initialized. Answers pass beside it.
+// gate keeps messages to the client back until it has said that it is initialized, or works. Answers pass beside it.
 type gate struct {
 	out jsonrpc.Sender
 
@@ -180,6 +203,9 @@ func (g *gate) send(t jsonrpc.Text) {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.free {
+		return
+	}
 	for _, t := range g.held {
 		_ = g.out.Send(t)
 	}

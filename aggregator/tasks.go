@@ -55,7 +55,7 @@ func (s *Session) task(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, e
 	if !ok {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "taskId must be a string")
 	}
-	if s.agg.alone() {
+	if s.direct() {
 		return s.forward(ctx, m, s.all()[0], params)
 	}
 	to, ok := s.tasks.find(id)
@@ -73,7 +73,10 @@ func (s *Session) task(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, e
 
 // listTasks merges the tasks of the servers that list theirs.
 func (s *Session) listTasks(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
-	if s.agg.alone() {
+	if err := jsonrpc.CheckMembers(m.Params(), "cursor", "_meta"); err != nil {
+		return nil, invalid(err)
+	}
+	if s.direct() {
 		return s.forward(ctx, m, s.all()[0], m.Params())
 	}
 	if _, ok := jsonrpc.Get(m.Params(), "cursor"); ok {
@@ -89,6 +92,9 @@ func (s *Session) listTasks(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Te
 			s.log.Warn("a list could not be read", "server", server.Name(), "list", "tasks", "err", err)
 		}
 		for _, item := range items {
+			if id, _ := jsonrpc.GetString(item, "taskId"); server.Server().Shared && !s.tasks.has(server, id) {
+				continue // another client's
+			}
 			if len(all) > 1 {
 				all = append(all, ',')
 			}
@@ -98,22 +104,79 @@ func (s *Session) listTasks(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Te
 	return jsonrpc.Result(m.ID(), jsonrpc.Set(jsonrpc.Raw("{}"), append(all, ']'), "tasks")), nil
 }
 
-// clientTaskOf notes that the client answered a server's request with a task of its own.
-func (s *Session) clientTaskOf(server *upstream.Session, answer *jsonrpc.Message) {
+// direct reports whether everything that the one server does is for this client.
+func (s *Session) direct() bool { return s.agg.alone() && !s.agg.cfg.Servers[0].Shared }
+
+// ownsTask reports whether a notification of a shared server is about a task of this client.
+func (s *Session) ownsTask(server *upstream.Session, m *jsonrpc.Message) bool {
+	id, _ := jsonrpc.GetString(m.Params(), "taskId")
+	return s.tasks.has(server, id)
+}
+
+// clientTaskOf notes that the client answers a server's request with a task of its own.
+func (s *Session) clientTaskOf(answer *jsonrpc.Message) {
+	s.mu.Lock()
+	q := s.asked[answer.ID().Key()]
+	s.mu.Unlock()
+	if !q.task {
+		return
+	}
 	if id, ok := jsonrpc.GetString(answer.Result(), "task", "taskId"); ok {
-		s.mu.Lock()
-		s.answered[id] = server
-		s.mu.Unlock()
+		s.answered.learn(q.server, id)
 	}
 }
 
 // clientTask passes the status of a task of the client on to the server that it is for.
 func (s *Session) clientTask(m *jsonrpc.Message) {
 	id, _ := jsonrpc.GetString(m.Params(), "taskId")
-	s.mu.Lock()
-	server := s.answered[id]
-	s.mu.Unlock()
-	if server != nil {
-		server.Notify(m.Text())
+	if to, ok := s.answered.find(id); ok {
+		to.server.Notify(m.Text())
 	}
+}
+
+// mayAsk refuses a server's request for a task that the client runs for another server.
+func (s *Session) mayAsk(server *upstream.Session, m *jsonrpc.Message) *jsonrpc.Error {
+	switch m.Method() {
+	case protocol.TasksGet, protocol.TasksResult, protocol.TasksCancel:
+		if id, _ := jsonrpc.GetString(m.Params(), "taskId"); !s.agg.alone() && !s.answered.has(server, id) {
+			return jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown task %s", id)
+		}
+	}
+	return nil
+}
+
+// reply makes the server's answer of the client's: of the tasks that the client lists, those that it runs for
+// the server, and the server's own task by the server's name for it.
+func (s *Session) reply(server *upstream.Session, m, answer *jsonrpc.Message) jsonrpc.Text {
+	if s.agg.alone() || answer.Error() != nil {
+		return answer.WithID(m.ID())
+	}
+	if m.Method() == protocol.TasksList {
+		return answer.WithResult(m.ID(), s.tasksFor(server, answer.Result()))
+	}
+	if !s.tasks.aliased(server) {
+		return answer.WithID(m.ID())
+	}
+	id, _ := jsonrpc.GetString(answer.Result(), "_meta", relatedTask, "taskId")
+	if to, ok := s.tasks.find(id); ok && to.server == server && to.name != id {
+		result := jsonrpc.Set(answer.Result(), jsonrpc.Quote(to.name), "_meta", relatedTask, "taskId")
+		return answer.WithResult(m.ID(), result)
+	}
+	return answer.WithID(m.ID())
+}
+
+// tasksFor returns a list of tasks of the client without those of other servers.
+func (s *Session) tasksFor(server *upstream.Session, result jsonrpc.Raw) jsonrpc.Raw {
+	list, _ := jsonrpc.Get(result, "tasks")
+	own := jsonrpc.Raw("[")
+	for item := range jsonrpc.Elements(list) {
+		if id, _ := jsonrpc.GetString(item, "taskId"); !s.answered.has(server, id) {
+			continue
+		}
+		if len(own) > 1 {
+			own = append(own, ',')
+		}
+		own = append(own, item...)
+	}
+	return jsonrpc.Set(result, append(own, ']'), "tasks")
 }

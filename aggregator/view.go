@@ -67,6 +67,11 @@ func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
 	s.mu.Lock()
 	s.catalog = nil
 	s.mu.Unlock()
+	s.kickOff()
+}
+
+// kickOff has announce look at the lists.
+func (s *Session) kickOff() {
 	select {
 	case s.kick <- struct{}{}:
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -25,6 +26,7 @@ var errTimeout = errors.New("no answer in time")
 // pending is a call in flight.
 type pending struct {
 	Call
+	id      jsonrpc.ID // of a task's call
 	timeout time.Duration
 	timer   *time.Timer
 
@@ -82,7 +84,7 @@ func (s *Session) ready(ctx context.Context) (*link, error) {
 			return true
 		case s.state != Waiting:
 			return false
-		case asked || time.Since(s.tried) < soon && time.Until(s.retry) > soon:
+		case asked || time.Now().Before(s.quiet) || time.Since(s.tried) < soon && time.Until(s.retry) > soon:
 			return true
 		}
 		asked = true
@@ -119,6 +121,9 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 	s.mu.Lock()
 	delete(s.calls, id)
 	asks := p.asks
+	if err == nil && p.Progress != nil && p.becameTask(m) {
+		s.keepTask(id, p)
+	}
 	s.mu.Unlock()
 
 	if err == nil || ctx.Err() == nil {
@@ -132,6 +137,40 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 		return nil, fmt.Errorf("%w: %s took longer than %s (callTimeout)", errTimeout, c.Message.Method(), p.timeout)
 	}
 	return nil, ctx.Err()
+}
+
+// maxTasks bounds the tasks whose progress is awaited; that of the oldest is given up.
+const maxTasks = 256
+
+// becameTask reports whether the answer to the call is a task that goes on (2025-11-25, tasks).
+func (p *pending) becameTask(answer *jsonrpc.Message) bool {
+	_, ok := jsonrpc.Get(p.Message.Params(), "task")
+	if ok {
+		_, ok = jsonrpc.Get(answer.Result(), "task", "taskId")
+	}
+	return ok
+}
+
+// keepTask lets progress of a call that became a task come back. The state is locked.
+func (s *Session) keepTask(id jsonrpc.ID, p *pending) {
+	if len(s.tasks) == maxTasks {
+		s.tasks = slices.Delete(s.tasks, 0, 1)
+	}
+	p.id = id
+	s.tasks = append(s.tasks, p)
+}
+
+// caller returns the call, or the task, whose token it is. The state is locked.
+func (s *Session) caller(token jsonrpc.ID) *pending {
+	if p := s.calls[token]; p != nil {
+		return p
+	}
+	for _, p := range s.tasks {
+		if p.id == token {
+			return p
+		}
+	}
+	return nil
 }
 
 // text returns the request as the server gets it: our id, and our id as its progress token.

@@ -102,7 +102,7 @@ func (s *Session) progress(m *jsonrpc.Message) {
 		return
 	}
 	s.mu.Lock()
-	p := s.calls[jsonrpc.ID(token)]
+	p := s.caller(jsonrpc.ID(token))
 	ok := p != nil && p.Progress != nil && value > p.value
 	if ok {
 		p.value = value

@@ -16,6 +16,8 @@ import (
 const (
 	firstWait = time.Second
 	longWait  = 5 * time.Minute
+	// steady is how long a link must last for the waits to begin anew.
+	steady = 10 * time.Second
 	// goodbye bounds the end of a wire.
 	goodbye = 8 * time.Second
 )
@@ -24,14 +26,21 @@ const (
 func (s *Session) run(ctx context.Context) {
 	defer s.change(func() { s.state, s.link = Closed, nil })
 	waits := newBackoff()
+	forgot := false // the last link was also lost, and soon
 	for ctx.Err() == nil {
 		l, err := s.connect(ctx)
 		if err == nil {
-			waits.Reset()
+			since := time.Now()
 			err = s.serve(ctx, l)
 			s.leave(ctx, l, err)
+			brief := time.Since(since) < steady
+			if !brief {
+				waits.Reset()
+			}
 			var lost *transport.SessionLostError
-			if errors.As(err, &lost) {
+			again := errors.As(err, &lost) && !(forgot && brief)
+			forgot = again && brief
+			if again {
 				continue // the server is there, it only forgot us
 			}
 		}
@@ -50,15 +59,22 @@ func newBackoff() *backoff.ExponentialBackOff {
 }
 
 // rest waits before the next attempt, as long as the server asked for or at least wait, or until a call
-// wants the server.
+// wants the server, which it cannot while the server asked for quiet.
 func (s *Session) rest(ctx context.Context, err error, wait time.Duration) {
 	var status *transport.StatusError
+	var asked time.Duration
 	if errors.As(err, &status) {
-		wait = max(wait, min(status.RetryAfter, longWait))
+		asked = min(status.RetryAfter, longWait)
+		wait = max(wait, asked)
 	}
 	s.change(func() {
-		s.state, s.err, s.tried, s.retry = Waiting, err, time.Now(), time.Now().Add(wait)
+		now := time.Now()
+		s.state, s.err, s.tried, s.retry, s.quiet = Waiting, err, now, now.Add(wait), now.Add(asked)
 		s.failures++
+		select { // a call that wanted the last attempt
+		case <-s.wake:
+		default:
+		}
 	})
 	if s.failures == 1 {
 		s.log.Warn("not connected", "err", err, "retry", wait.Round(time.Millisecond))

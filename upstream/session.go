@@ -39,11 +39,13 @@ type Session struct {
 	err      error
 	retry    time.Time
 	tried    time.Time // when the last attempt ended
+	quiet    time.Time // until when the server asked not to be tried (Retry-After)
 	failures int       // attempts in a row that did not work
 	link     *link     // not nil when Ready
 	opened   bool      // there was a link before
 	clients  map[Client]struct{}
 	calls    map[jsonrpc.ID]*pending
+	tasks    []*pending // answered with a task, whose progress is still to come
 	asks     map[jsonrpc.ID]context.CancelFunc
 	lists    [protocol.Lists]list
 	subs     map[string]map[Client]struct{}

@@ -147,8 +147,10 @@ func (s *Session) detach(client Client) {
 	s.change(func() {
 		delete(s.clients, client)
 		delete(s.levels, client)
-		for _, clients := range s.subs {
-			delete(clients, client)
+		for uri, clients := range s.subs {
+			if delete(clients, client); len(clients) == 0 {
+				delete(s.subs, uri)
+			}
 		}
 	})
 }

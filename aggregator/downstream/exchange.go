@@ -21,6 +21,8 @@ type exchange struct {
 
 	work sync.WaitGroup // requests that are being served
 
+	opening chan struct{} // closed when initialize was served; only the reader looks at it
+
 	mu      sync.Mutex
 	running map[jsonrpc.ID]context.CancelFunc
 	closed  bool // nothing is started any more
@@ -90,7 +92,11 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 		x.start(func() { reply(jsonrpc.Failure(m.ID(), e)) })
 		return
 	}
+	before, done := x.order(m)
 	x.start(func() {
+		if before != nil {
+			<-before // a client need not wait for the answer to initialize
+		}
 		answer := x.handler.Request(ctx, m)
 		if ctx.Err() != nil {
 			answer = nil
@@ -100,7 +106,22 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 		x.mu.Unlock()
 		cancel()
 		reply(answer)
+		done()
 	})
+}
+
+// order returns what a request has to wait for, nil for nothing, and what to do when it was served: other
+// requests come after the initialize request that was sent before them.
+func (x *exchange) order(m *jsonrpc.Message) (before <-chan struct{}, done func()) {
+	switch {
+	case m.Method() == protocol.Initialize && x.opening == nil:
+		opening := make(chan struct{})
+		x.opening = opening
+		return nil, func() { close(opening) }
+	case m.Method() == protocol.Ping:
+		return nil, func() {}
+	}
+	return x.opening, func() {}
 }
 
 // enter notes that a request is being served, or says why it cannot be. Nobody can cancel initialize.
