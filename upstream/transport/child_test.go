@@ -49,7 +49,7 @@ func stubbornChild() {
 
 // noisyChild is a server that prints what is no message, and ends its lines like Windows (T07).
 func noisyChild() {
-	fmt.Print("\ufeff\r\nListening on 3000\r\n\r\n\n   \n{broken\n[1,2\n")
+	fmt.Fprint(os.Stdout, "\ufeff\r\nListening on 3000\r\n\r\n\n   \n{broken\n[1,2\n")
 	r, w := io.Pipe()
 	go func() {
 		in := bufio.NewReader(os.Stdin)
@@ -59,7 +59,7 @@ func noisyChild() {
 				w.Close()
 				return
 			}
-			fmt.Print("\x1b[32mgot a line\x1b[0m\r\n")
+			fmt.Fprint(os.Stdout, "\x1b[32mgot a line\x1b[0m\r\n")
 			w.Write(line)
 		}
 	}()
@@ -218,9 +218,9 @@ func plaitChild() {
 		if err != nil {
 			panic(err)
 		}
-		fmt.Println(string(m.Result()))
+		fmt.Fprintln(os.Stdout, string(m.Result()))
 	}
-	fmt.Println(guardianPID(g))
+	fmt.Fprintln(os.Stdout, guardianPID(g))
 	waitForever()
 }
 

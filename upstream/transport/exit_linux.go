@@ -31,7 +31,7 @@ func (e *exit) poll() bool {
 		unix.Close(*e.fd)
 		return false
 	}
-	f := os.NewFile(uintptr(*e.fd), "process") //nolint:gosec // a descriptor is a small number
+	f := os.NewFile(uintptr(*e.fd), "process")
 	defer f.Close()
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -40,7 +40,7 @@ func (e *exit) poll() bool {
 	var result error
 	err = raw.Read(func(fd uintptr) bool {
 		for {
-			result = exited(unix.P_PIDFD, int(fd), unix.WNOHANG) //nolint:gosec // a descriptor is a small number
+			result = exited(unix.P_PIDFD, int(fd), unix.WNOHANG)
 			if !errors.Is(result, unix.EINTR) {
 				return !errors.Is(result, errRunning)
 			}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -70,10 +71,11 @@ func (o *outbox) put(ctx context.Context, t jsonrpc.Text) error {
 	return o.take(letter{t, weight})
 }
 
-// offer takes a message unless there is no room, and reports whether it did. It does not block.
-func (o *outbox) offer(t jsonrpc.Text) bool {
-	weight := weigh(t)
-	return o.room.TryAcquire(weight) && o.take(letter{t, weight}) == nil
+// offer takes a message, or drops it when there is no room. It does not block.
+func (o *outbox) offer(t jsonrpc.Text) {
+	if weight := weigh(t); o.room.TryAcquire(weight) {
+		_ = o.take(letter{t, weight}) // the child is about to be lost
+	}
 }
 
 func weigh(t jsonrpc.Text) int64 { return min(max(int64(t.Len()), outboxLeast), outboxRoom) }
@@ -86,7 +88,7 @@ func (o *outbox) take(l letter) error {
 		o.room.Release(l.weight)
 		return o.err
 	}
-	rest := append(l.text[:len(l.text):len(l.text)], []byte{'\n'})
+	rest := slices.Concat(l.text, jsonrpc.Text{[]byte{'\n'}})
 	if !o.busy && len(o.queue) == 0 && l.text.Len() <= outboxShort {
 		n, err := o.writeNow(rest)
 		if err != nil {

@@ -51,7 +51,7 @@ func (p *process) reap() *os.ProcessState {
 // writeNow writes as much of b as the pipe takes without waiting. f must be in use by nobody else.
 func writeNow(raw syscall.RawConn, b []byte) (n int, err error) {
 	if e := raw.Write(func(fd uintptr) bool {
-		n, err = syscall.Write(int(fd), b) //nolint:gosec // a descriptor is a small number
+		n, err = syscall.Write(int(fd), b)
 		return true
 	}); e != nil {
 		return 0, e
@@ -59,7 +59,7 @@ func writeNow(raw syscall.RawConn, b []byte) (n int, err error) {
 	if n < 0 {
 		n = 0
 	}
-	if err == syscall.EAGAIN || err == syscall.EINTR { //nolint:errorlint // an Errno as it came from the kernel
+	if err == syscall.EAGAIN || err == syscall.EINTR {
 		err = nil
 	}
 	return n, err

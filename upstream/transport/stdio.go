@@ -369,10 +369,6 @@ func (c *stdioConn) skip(bad *jsonrpc.MalformedError, n int) {
 
 // isCall guesses from how an unreadable message begins whether it has a method rather than a result or an error.
 func isCall(excerpt string) bool {
-	method := strings.Index(excerpt, `"method"`)
-	if method < 0 {
-		return false
-	}
-	before := excerpt[:method]
-	return !strings.Contains(before, `"result"`) && !strings.Contains(before, `"error"`)
+	before, _, found := strings.Cut(excerpt, `"method"`)
+	return found && !strings.Contains(before, `"result"`) && !strings.Contains(before, `"error"`)
 }
