@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
 	"github.com/plait-mcp/plait/config"
@@ -16,28 +19,77 @@ import (
 	"github.com/plait-mcp/plait/upstream/upstreamtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// childRole is the variable that makes this test binary a server that is a child: one of childRoles.
+const childRole = "PLAIT_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(childRole); role != "" {
+		childRoles[role]()
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // strand is an aggregator under test.
 type strand struct {
 	t   *testing.T
 	agg *Aggregator
-	log *bytes.Buffer
+	log *record
 }
 
-// plait returns an aggregator with a configuration in which $a, $b, … stand for the URLs of servers.
+// record is a log that a test reads while it is written.
+type record struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+// lines returns the lines so far that contain all words.
+func (r *record) lines(words ...string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []string
+	for line := range strings.Lines(r.text.String()) {
+		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// plait returns an aggregator with a configuration in which $a, $b, … stand for the URLs of servers, and
+// $self for this program.
 func plait(t *testing.T, yaml string, servers ...*upstreamtest.Server) *strand {
 	t.Helper()
 	for i, s := range servers {
 		yaml = strings.ReplaceAll(yaml, "$"+string(rune('a'+i)), s.URL)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	yaml = strings.ReplaceAll(yaml, "$self", self)
 	cfg, err := config.Parse("plait.yaml", []byte(yaml), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
-	agg := New(t.Context(), cfg, Options{Version: "test"})
+	log := &record{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log:\n%s", strings.Join(log.lines(), ""))
+		}
+	})
+	agg := New(t.Context(), cfg, Options{
+		Version: "test", Log: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}),
+	})
 	t.Cleanup(agg.Close)
-	return &strand{t: t, agg: agg}
+	return &strand{t: t, agg: agg, log: log}
 }
 
 // two is the configuration of most tests.
@@ -203,6 +255,32 @@ func (c *client) await(method string, n int) []*jsonrpc.Message {
 		case <-hung:
 			c.t.Fatalf("%d of %d messages %q came", len(c.received(method)), n, method)
 		}
+	}
+}
+
+// eventually waits until done returns true.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	hung := time.After(30 * time.Second)
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for !done() {
+		select {
+		case <-look.C:
+		case <-hung:
+			t.Fatalf("it did not happen: %s", what)
+		}
+	}
+}
+
+// pause lets time pass that the case is about.
+func pause(d time.Duration) { <-time.After(d) }
+
+// equal compares two texts.
+func equal(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
 	}
 }
 

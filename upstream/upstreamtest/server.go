@@ -21,8 +21,10 @@ type Server struct {
 	Version      string            // protocol version it answers with; "": the one that is offered
 	Capabilities string            // "": tools, prompts, resources, completions, logging and tasks
 	Instructions string            //
-	Results      map[string]string // results by method
+	Results      map[string]string // results by method; Set changes them while the server runs
 	Handle       func(*Call)       // serves what Results does not; nil: method not found
+	// Intercept sees every message that is posted and returns true when it has answered, or wants nobody to.
+	Intercept func(http.ResponseWriter, *http.Request, *jsonrpc.Message) bool
 
 	URL string
 
@@ -93,6 +95,9 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.record(m, r.Header.Clone())
+	if s.Intercept != nil && s.Intercept(w, r, m) {
+		return
+	}
 	if m.Method() == "initialize" {
 		s.initialize(w, m)
 		return
@@ -151,7 +156,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, client *session,
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
 	c := &Call{Message: m, Request: r, Session: client.id, server: s, session: client, w: w}
+	s.mu.Lock()
 	result, ok := s.Results[m.Method()]
+	s.mu.Unlock()
 	switch {
 	case ok:
 		c.Result(result)
@@ -203,6 +210,13 @@ func (s *Server) Send(text jsonrpc.Text) {
 // Notify sends a notification on the GET streams of all clients.
 func (s *Server) Notify(method, params string) {
 	s.Send(jsonrpc.NewNotification(method, raw(params)))
+}
+
+// Set changes what the server answers to a method.
+func (s *Server) Set(method, result string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Results[method] = result
 }
 
 // Forget loses all sessions, as a restart does.
