@@ -25,7 +25,10 @@ func openDaily(path string) (*daily, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	return d, d.roll()
+	if err := d.roll(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Write appends one line. Any goroutine may call it. When the file of a new day cannot be opened, the old

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/plait-mcp/plait/aggregator/catalog"
@@ -16,12 +17,10 @@ func named(cfg *config.Config, server string) (selection, error) {
 	for _, s := range cfg.Servers {
 		names = append(names, s.Name)
 	}
-	for _, name := range names {
-		if name == server {
-			return func(_ *config.Config, s *config.Server) bool { return s.Name == server }, nil
-		}
+	if !slices.Contains(names, server) {
+		return nil, usagef("there is no server %q in %s%s", server, cfg.Path, didYouMean(server, names))
 	}
-	return nil, usagef("there is no server %q in %s%s", server, cfg.Path, didYouMean(server, names))
+	return func(_ *config.Config, s *config.Server) bool { return s.Name == server }, nil
 }
 
 // exposing selects the servers that a tool or prompt with that exposed name can be on. A call of one tool

@@ -22,7 +22,8 @@ func newPromptsList(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.query(c.Context(), o, nil, func(ctx context.Context, q *query) error {
 				return q.showList(ctx, protocol.Prompts, []column{
-					text("PROMPT", []string{"name"}), {"ARGUMENTS", promptArguments},
+					text("PROMPT", []string{"name"}),
+					{"ARGUMENTS", promptArguments},
 					text("DESCRIPTION", []string{"description"}, []string{"title"}),
 				})
 			})
