@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sync/semaphore"
 
@@ -29,7 +28,6 @@ const (
 // must run write.
 type outbox struct {
 	file *os.File
-	raw  syscall.RawConn
 	room *semaphore.Weighted
 	wake chan struct{} // has one element when the queue changed
 	// broken is closed when the child cannot be written to any more.
@@ -37,6 +35,7 @@ type outbox struct {
 
 	mu    sync.Mutex
 	queue []letter
+	now   *nonblocking
 	line  []byte // of the message that is written at once
 	busy  bool   // the writer has the file
 	err   error  // nothing is taken after it
@@ -57,7 +56,7 @@ func newOutbox(f *os.File) (*outbox, error) {
 		return nil, err
 	}
 	return &outbox{
-		file: f, raw: raw, room: semaphore.NewWeighted(outboxRoom),
+		file: f, now: newNonblocking(raw), room: semaphore.NewWeighted(outboxRoom),
 		wake: make(chan struct{}, 1), broken: make(chan struct{}),
 	}, nil
 }
@@ -80,7 +79,7 @@ func (o *outbox) offer(t jsonrpc.Text) {
 
 func weigh(t jsonrpc.Text) int64 { return min(max(int64(t.Len()), outboxLeast), outboxRoom) }
 
-// take writes the message if that can be done without waiting, and else leaves it to the writer.
+// take writes the message if that can be done without waiting, and else leaves it, or the rest, to the writer.
 func (o *outbox) take(l letter) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -88,32 +87,32 @@ func (o *outbox) take(l letter) error {
 		o.room.Release(l.weight)
 		return o.err
 	}
-	rest := slices.Concat(l.text, jsonrpc.Text{[]byte{'\n'}})
-	if !o.busy && len(o.queue) == 0 && l.text.Len() <= outboxShort {
-		n, err := o.writeNow(rest)
+	if o.busy || len(o.queue) > 0 || l.text.Len() > outboxShort {
+		l.text = slices.Concat(l.text, jsonrpc.Text{[]byte{'\n'}})
+	} else {
+		n, err := o.writeNow(l.text)
 		if err != nil {
-			o.room.Release(l.weight)
 			o.fail()
+		}
+		if err != nil || n == len(o.line) {
+			o.room.Release(l.weight)
 			return o.err
 		}
-		if n == len(o.line) {
-			o.room.Release(l.weight)
-			return nil
-		}
-		rest = jsonrpc.Text{bytes.Clone(o.line[n:])}
+		l.text = jsonrpc.Text{bytes.Clone(o.line[n:])}
 	}
-	o.queue = append(o.queue, letter{rest, l.weight})
+	o.queue = append(o.queue, l)
 	o.signal()
 	return nil
 }
 
-// writeNow makes line of t and writes as much of it as the pipe takes. mu is held.
+// writeNow makes the text a line and writes as much of it as the pipe takes. mu is held.
 func (o *outbox) writeNow(t jsonrpc.Text) (int, error) {
 	o.line = o.line[:0]
 	for _, p := range t {
 		o.line = append(o.line, p...)
 	}
-	return writeNow(o.raw, o.line)
+	o.line = append(o.line, '\n')
+	return o.now.write(o.line)
 }
 
 // fail drops what waits because the child cannot be written to. mu is held.

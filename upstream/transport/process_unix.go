@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -48,19 +49,33 @@ func (p *process) reap() *os.ProcessState {
 	return p.cmd.ProcessState
 }
 
-// writeNow writes as much of b as the pipe takes without waiting. f must be in use by nobody else.
-func writeNow(raw syscall.RawConn, b []byte) (n int, err error) {
-	if e := raw.Write(func(fd uintptr) bool {
-		n, err = syscall.Write(int(fd), b)
+// nonblocking writes to a pipe without waiting. It is for one goroutine, while nobody else uses the file.
+type nonblocking struct {
+	raw syscall.RawConn
+	try func(fd uintptr) bool // writes b, so that a write allocates nothing
+	b   []byte
+	n   int
+	err error
+}
+
+func newNonblocking(raw syscall.RawConn) *nonblocking {
+	w := &nonblocking{raw: raw}
+	w.try = func(fd uintptr) bool {
+		w.n, w.err = syscall.Write(int(fd), w.b)
 		return true
-	}); e != nil {
-		return 0, e
 	}
-	if n < 0 {
-		n = 0
+	return w
+}
+
+// write writes as much of b as the pipe takes now.
+func (w *nonblocking) write(b []byte) (int, error) {
+	w.b = b
+	defer func() { w.b = nil }()
+	if err := w.raw.Write(w.try); err != nil {
+		return 0, err
 	}
-	if err == syscall.EAGAIN || err == syscall.EINTR {
-		err = nil
+	if errors.Is(w.err, syscall.EAGAIN) || errors.Is(w.err, syscall.EINTR) {
+		return 0, nil
 	}
-	return n, err
+	return w.n, w.err
 }

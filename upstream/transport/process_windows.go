@@ -72,5 +72,9 @@ func (p *process) reap() *os.ProcessState {
 	return p.cmd.ProcessState
 }
 
-// writeNow writes nothing: a pipe of Windows cannot say what it takes without waiting.
-func writeNow(syscall.RawConn, []byte) (int, error) { return 0, nil }
+// nonblocking writes nothing: a pipe of Windows cannot say what it takes without waiting.
+type nonblocking struct{}
+
+func newNonblocking(syscall.RawConn) *nonblocking { return &nonblocking{} }
+
+func (*nonblocking) write([]byte) (int, error) { return 0, nil }

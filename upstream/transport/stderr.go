@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	stderrRead  = 4 << 10 // the buffer
 	stderrLine  = 1 << 10 // what is kept of a line
 	stderrLines = 20      // how many of the last lines are kept
 	stderrTail  = 4 << 10 // how much of them an error says
@@ -37,7 +38,7 @@ type stderrLog struct {
 
 // read takes everything until r ends.
 func (s *stderrLog) read(r io.Reader) {
-	in := bufio.NewReaderSize(r, stderrLine)
+	in := bufio.NewReaderSize(r, stderrRead)
 	cut := false // the beginning of this line was taken
 	for {
 		line, err := in.ReadSlice('\n')
@@ -53,7 +54,7 @@ func (s *stderrLog) read(r io.Reader) {
 }
 
 func (s *stderrLog) take(line []byte) {
-	line = bytes.TrimRight(line, " \t\r\n")
+	line = bytes.TrimRight(line[:min(len(line), stderrLine)], " \t\r\n")
 	if len(line) == 0 {
 		return
 	}
