@@ -59,7 +59,7 @@ func exitCode(err error) code {
 	return exitInternal
 }
 
-// complain says on w what went wrong, if anything did.
+// complain says on w what went wrong, if anything did. What a server said may be part of it.
 func complain(w io.Writer, err error) {
 	if err == nil {
 		return
@@ -69,9 +69,9 @@ func complain(w io.Writer, err error) {
 	switch {
 	case errors.As(err, &exit) && exit.err == nil:
 	case exit == nil && errors.As(err, &problems):
-		fmt.Fprintf(w, "%s\n%s\n", problems.Error(), count(len(problems), "problem"))
+		fmt.Fprintf(w, "%s\n%s\n", harmless(problems.Error()), count(len(problems), "problem"))
 	default:
-		fmt.Fprintln(w, "plait:", err)
+		fmt.Fprintln(w, "plait:", harmless(err.Error()))
 	}
 }
 

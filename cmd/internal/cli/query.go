@@ -189,14 +189,23 @@ func nameMember(l protocol.List) string {
 	}
 }
 
+// codeNoResource is the error of resources/read in the versions before 2025-11-25, and of many servers since.
+const codeNoResource = -32002
+
 // explain gives an error of the other side its exit code.
 func (q *query) explain(err error) error {
 	var e *jsonrpc.Error
-	switch {
-	case !errors.As(err, &e):
+	if !errors.As(err, &e) {
 		return err
-	case e.Code == jsonrpc.CodeInvalidParams:
+	}
+	_, down := jsonrpc.GetString(e.Data, "state")
+	switch {
+	case e.Code == jsonrpc.CodeInvalidParams || e.Code == codeNoResource:
 		return &exitError{exitUsage, err}
+	case e.Code == jsonrpc.CodeInternal && down: // a DownError, as a client gets it
+		return &exitError{exitUnreachable, err}
+	case e.Code == jsonrpc.CodeInternal && strings.Contains(e.Message, "(callTimeout)"):
+		return &exitError{exitTimeout, err}
 	}
 	return err
 }

@@ -70,7 +70,11 @@ func runResourcesRead(ctx context.Context, q *query, uri string) error {
 	}
 	result, err := q.call(ctx, protocol.ResourcesRead, jsonrpc.Set(jsonrpc.Raw("{}"), jsonrpc.Quote(uri), "uri"))
 	if err != nil {
-		return q.explain(err)
+		err = q.explain(err)
+		if missing := q.missing(); missing != nil && exitCode(err) == exitUsage {
+			return &exitError{exitCode(missing), joined{err, missing}} // it may be on one that is not there
+		}
+		return err
 	}
 	if q.json {
 		q.app.raw(result)
