@@ -69,6 +69,10 @@ func runDemo(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	a.heading("Your own: write plait.yaml like the one above, and paste this into your MCP client")
+	if strings.Contains(executable, "go-build") {
+		a.prose("(`go install ./cmd/plait` puts plait on the search path; that of `go run` is gone now)")
+		executable = "plait"
+	}
 	a.prose(snippet(executable))
 	return nil
 }
@@ -141,9 +145,6 @@ func origin(cfg *config.Config, tool jsonrpc.Raw) place {
 
 // snippet is the entry for the configuration of a client.
 func snippet(executable string) string {
-	if strings.Contains(executable, "go-build") {
-		executable = "plait" // that of `go run` is gone afterwards; `go install` puts plait on the search path
-	}
 	file, err := filepath.Abs("plait.yaml")
 	if err != nil {
 		file = "plait.yaml"

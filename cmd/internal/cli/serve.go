@@ -54,11 +54,11 @@ func runServe(ctx context.Context, a *app) error {
 // report logs, once, what is wrong with the configuration.
 func (g *gateway) report(cfg *config.Config) {
 	for _, w := range cfg.Warnings {
-		g.log.Warn("configuration", "at", w.Pos, "path", w.Path, "problem", w.Msg, "hint", w.Hint)
+		g.log.Warn("configuration", "at", w.Pos.String(), "path", w.Path, "problem", w.Msg, "hint", w.Hint)
 	}
 	for _, s := range cfg.Servers {
 		for _, p := range s.Problems {
-			g.log.Error("server is switched off", "server", s.Name, "at", p.Pos, "path", p.Path, "problem", p.Msg, "hint", p.Hint)
+			g.log.Error("server is switched off", "server", s.Name, "at", p.Pos.String(), "path", p.Path, "problem", p.Msg, "hint", p.Hint)
 		}
 	}
 }
