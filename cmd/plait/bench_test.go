@@ -117,7 +117,7 @@ func rows() []row {
 		{"… memory", "list/servers=100", rss, 0, 32 * mib},
 		{"idle with one server: memory", "idle", rss, 0, 16 * mib},
 		{"99 servers and a dead one: first list", "list/servers=99+dead", wall, 0, 3300 * ms},
-		{"… a call to another meanwhile", "list/servers=99+dead", during, 0, 0},
+		{"… a call to another meanwhile", "list/servers=99+dead", during, 0, 500 * ms},
 		{"… calls to another afterwards: p50", "list/servers=99+dead", p50, 0, 0},
 	}
 }
@@ -151,6 +151,7 @@ func (d board) print(w *os.File) {
 			x, ok := value(via)
 			cells = append(cells, format(x, r.unit, ok))
 		}
+		hasRatio = hasRatio && r.unit != extra // next to nothing in the floor
 		cells = append(cells, format(ratio, "ratio", hasRatio))
 		switch {
 		case r.ratio > 0:

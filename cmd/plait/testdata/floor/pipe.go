@@ -26,7 +26,8 @@ type pipe struct {
 
 func runPipe(client *http.Client, urls []string) error {
 	none := ""
-	p := &pipe{client: client, url: urls[0], out: bufio.NewWriterSize(os.Stdout, 64<<10)}
+	stdout := struct{ io.Writer }{os.Stdout} // without its ReadFrom, which takes a new buffer each time
+	p := &pipe{client: client, url: urls[0], out: bufio.NewWriterSize(stdout, 64<<10)}
 	p.readers.New = func() any { return bufio.NewReaderSize(nil, 64<<10) }
 	p.session.Store(&none)
 	var wg sync.WaitGroup
