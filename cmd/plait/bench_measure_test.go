@@ -92,9 +92,9 @@ type meter struct {
 
 func newMeter(pid int) *meter {
 	m := &meter{pid: pid}
+	m.cpu, m.hasCPU = settledTime(pid)
 	m.rss, m.hasPeak = memory(pid, resident)
 	m.hasPeak = m.hasPeak && resetPeak(pid)
-	m.cpu, m.hasCPU = processorTime(pid)
 	runtime.ReadMemStats(&m.before)
 	m.start = time.Now()
 	return m
@@ -109,7 +109,7 @@ func (m *meter) read(n int) sample {
 		s[allocs] = float64(now.Mallocs-m.before.Mallocs) / float64(n)
 		return s
 	}
-	if cpu, ok := processorTime(m.pid); ok && m.hasCPU {
+	if cpu, ok := settledTime(m.pid); ok && m.hasCPU {
 		s[processor] = nanoseconds(cpu-m.cpu) / float64(n)
 	}
 	if high, ok := memory(m.pid, peak); ok && m.hasPeak {

@@ -31,6 +31,25 @@ func processorTime(pid int) (total time.Duration, ok bool) {
 	return total, total > 0
 }
 
+// settledTime is processorTime once the process has come to rest, or a moment later: the kernel
+// books the time of a thread when it stops running, or at the next tick.
+func settledTime(pid int) (time.Duration, bool) {
+	const tick = 5 * time.Millisecond
+	last, ok := processorTime(pid)
+	for range 20 {
+		if !ok {
+			return 0, false
+		}
+		<-time.After(tick)
+		now, still := processorTime(pid)
+		if now-last < tick/100 {
+			return now, still
+		}
+		last, ok = now, still
+	}
+	return last, ok
+}
+
 // resident and peak name lines of /proc/PID/status.
 const (
 	resident = "VmRSS:"
