@@ -165,6 +165,7 @@ func TestGuardianAfterKill(t *testing.T) {
 	if _, err := fmt.Fscan(bufio.NewReader(out), &child, &grandchild, &guardian); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = syscall.Kill(-child, syscall.SIGKILL) }) // if the guardian did not
 	for _, pid := range []int{child, grandchild, guardian} {
 		if !alive(pid) {
 			t.Errorf("process %d does not run", pid)
