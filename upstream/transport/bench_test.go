@@ -2,10 +2,10 @@ package transport
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +22,7 @@ var sizes = []struct {
 // echoServer answers every call with a result of n bytes, as JSON or as a stream.
 func echoServer(b *testing.B, n int, events bool) string {
 	b.Helper()
-	text := strings.Repeat("x", n)
+	rest := `,"result":{"content":[{"type":"text","text":"` + strings.Repeat("x", n) + `"}]}}`
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		m, err := jsonrpc.Parse(body)
@@ -30,15 +30,18 @@ func echoServer(b *testing.B, n int, events bool) string {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		answer := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":%q}]}}`, m.ID(), text)
+		head := `{"jsonrpc":"2.0","id":` + string(m.ID())
 		if events {
 			w.Header().Set("Content-Type", "text/event-stream")
-			_, _ = io.WriteString(w, "event: message\ndata: "+answer+"\n\n")
+			for _, part := range []string{"event: message\ndata: ", head, rest, "\n\n"} {
+				_, _ = io.WriteString(w, part)
+			}
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
-		_, _ = io.WriteString(w, answer)
+		w.Header().Set("Content-Length", strconv.Itoa(len(head)+len(rest)))
+		_, _ = io.WriteString(w, head)
+		_, _ = io.WriteString(w, rest)
 	}))
 	b.Cleanup(s.Close)
 	return s.URL

@@ -178,8 +178,10 @@ func (h *httpConn) readBody(resp *http.Response, f *flight) error {
 	if err != nil {
 		return fmt.Errorf("read the response: %w", err)
 	}
-	h.accept(m, f.id)
-	return fmt.Errorf("%w: the response answers another request", ErrNoAnswer) // unless it was delivered
+	if h.accept(m, f.id); f.answer.Load() == nil {
+		return fmt.Errorf("%w: the response answers another request", ErrNoAnswer)
+	}
+	return nil
 }
 
 // awaitElsewhere waits for an answer that the server has promised for the listening stream.

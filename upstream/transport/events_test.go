@@ -115,7 +115,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add("\ufeffid: 1\r\ndata: {\rdata: }\n\n: c\nretry: 5\nevent: x\ndata\ndata:\n\n", uint8(3))
 	f.Add("data:  x\r\n\r\ndata: y\n\rid: \x00\n\nid\ndata: z\n\n", uint8(1))
 	f.Fuzz(func(t *testing.T, in string, size uint8) {
-		in += "\n\n" // go-sse lets an incomplete event at the end count
+		in += "\n\n"                                                   // go-sse lets an incomplete event at the end count
 		if len(in) > maxField || strings.LastIndex(in, "\ufeff") > 0 { // go-sse drops that mark after blank lines, too
 			return
 		}

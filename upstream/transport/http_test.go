@@ -34,7 +34,8 @@ func TestCancel(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fake{}
-			bubble(t, f, func(t *testing.T, o Options, e *ear) {
+			bubble(t, f, func(in world) {
+				t, o, e := in.t, in.o, in.ear
 				wait := func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
 					if tt.on(w); m == nil || tt.name != "accepted" {
 						<-r.Context().Done()
@@ -66,7 +67,8 @@ func TestCancel(t *testing.T) {
 // Close ends what is pending, says goodbye, and waits.
 func TestClose(t *testing.T) {
 	f := &fake{}
-	bubble(t, f, func(t *testing.T, o Options, e *ear) {
+	bubble(t, f, func(in world) {
+		t, o, e := in.t, in.o, in.ear
 		f.on = map[string]answerer{
 			"never": func(w http.ResponseWriter, r *http.Request, _ *jsonrpc.Message) {
 				writeStream(w, data(`{"jsonrpc":"2.0","id":1,"method":"ping"}`))
@@ -124,7 +126,8 @@ func TestClose(t *testing.T) {
 // A server that takes no goodbye, or a handler that does not end, holds Close for a few seconds only.
 func TestCloseIsBounded(t *testing.T) {
 	f := &fake{}
-	bubble(t, f, func(t *testing.T, o Options, e *ear) {
+	bubble(t, f, func(in world) {
+		t, o, e := in.t, in.o, in.ear
 		f.on = map[string]answerer{http.MethodDelete: func(_ http.ResponseWriter, r *http.Request, _ *jsonrpc.Message) {
 			<-r.Context().Done()
 		}}
@@ -143,7 +146,8 @@ func TestCloseIsBounded(t *testing.T) {
 // A call is sent again only when nothing of it was sent before.
 func TestNeverTwice(t *testing.T) {
 	f := &fake{}
-	bubble(t, f, func(t *testing.T, o Options, e *ear) {
+	bubble(t, f, func(in world) {
+		t, o, e := in.t, in.o, in.ear
 		calls := 0
 		f.on = map[string]answerer{"x/y": func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
 			calls++

@@ -96,8 +96,7 @@ func (l *life) wait(ctx context.Context) error {
 
 // notSent returns err, with which a Conn ended, for a message that was not sent.
 func notSent(err error) error {
-	var lost *SessionLostError
-	if errors.As(err, &lost) {
+	if lost, ok := errors.AsType[*SessionLostError](err); ok {
 		return &SessionLostError{Reason: lost.Reason}
 	}
 	return err

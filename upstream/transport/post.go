@@ -46,8 +46,7 @@ func do(ctx context.Context, client *http.Client, r *http.Request, t jsonrpc.Tex
 	}
 	resp, err := client.Do(r)
 	if err != nil {
-		var outer *url.Error // names the URL, which may hold a secret
-		if errors.As(err, &outer) {
+		if outer, ok := errors.AsType[*url.Error](err); ok { // it names the URL, which may hold a secret
 			err = outer.Err
 		}
 		if ctx.Err() != nil {

@@ -23,7 +23,8 @@ func TestResume(t *testing.T) {
 	}{{"clean", func(http.ResponseWriter) {}}, {"abrupt", abort}} {
 		t.Run(end.name, func(t *testing.T) {
 			f := &fake{}
-			bubble(t, f, func(t *testing.T, o Options, e *ear) {
+			bubble(t, f, func(in world) {
+				t, o, e := in.t, in.o, in.ear
 				var broke time.Time
 				leave := func(w http.ResponseWriter, pieces ...string) {
 					writeStream(w, pieces...)
@@ -36,7 +37,7 @@ func TestResume(t *testing.T) {
 					},
 					http.MethodGet: func(w http.ResponseWriter, r *http.Request, _ *jsonrpc.Message) {
 						waited, last := time.Since(broke), r.Header.Get("Last-Event-Id")
-						want := map[string]time.Duration{"a": 1500, "b": 1500, "c": 20}[last] * time.Millisecond
+						want := map[string]time.Duration{"a": 1500 * time.Millisecond, "b": 1500 * time.Millisecond, "c": 20 * time.Millisecond}[last]
 						if waited < want {
 							t.Errorf("resumed after %s at %v, want not before %v", last, waited, want)
 						}
@@ -91,17 +92,24 @@ func TestResumeRefused(t *testing.T) {
 		{"at the second try", []answerer{refuse(503), ok}, "", 2, 2 * time.Second},
 		{"when the server says", []answerer{refuse(429, "Retry-After", "100"), ok}, "", 2, 101 * time.Second},
 		{"never", []answerer{refuse(500)}, "the stream ended before the answer: resume it: the server answered 500", maxResumes, 5 * time.Second},
-		{"unreachable", []answerer{func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) { abort(w) }},
-			"the stream ended before the answer: resume it: EOF", maxResumes, 5 * time.Second},
+		{
+			"unreachable",
+			[]answerer{func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) { abort(w) }},
+			"the stream ended before the answer: resume it: EOF", maxResumes, 5 * time.Second,
+		},
 		{"nothing comes", []answerer{empty}, "the stream ended before the answer: resume it: the stream brings nothing", maxResumes, 5 * time.Second},
 		{"not possible", []answerer{refuse(405)}, "the stream ended before the answer: resume it: the server answered 405", 1, 0},
-		{"no stream", []answerer{func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) { status(w, 200, `{}`) }},
-			"the stream ended before the answer: resume it: not an event stream", 1, 0},
+		{
+			"no stream",
+			[]answerer{func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) { status(w, 200, `{}`) }},
+			"the stream ended before the answer: resume it: not an event stream", 1, 0,
+		},
 		{"session lost", []answerer{refuse(404)}, "the session is lost: the server answered 404", 1, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fake{}
-			bubble(t, f, func(t *testing.T, o Options, e *ear) {
+			bubble(t, f, func(in world) {
+				t, o, e := in.t, in.o, in.ear
 				var tries atomic.Int64
 				f.on = map[string]answerer{
 					"x/y": func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) { writeStream(w, "id: a\ndata:\n\n") },
@@ -137,7 +145,8 @@ func TestResumeRefused(t *testing.T) {
 // A call whose context ends while its stream waits to be resumed is over.
 func TestResumeCancelled(t *testing.T) {
 	f := &fake{}
-	bubble(t, f, func(t *testing.T, o Options, e *ear) {
+	bubble(t, f, func(in world) {
+		t, o, e := in.t, in.o, in.ear
 		f.on = map[string]answerer{
 			"x/y": func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
 				writeStream(w, "id: a\nretry: 60000\ndata:\n\n")
@@ -161,7 +170,8 @@ func TestResumeCancelled(t *testing.T) {
 // for ever, and is lost with its notifications.
 func TestDefectListening(t *testing.T) {
 	f := &fake{}
-	bubble(t, f, func(t *testing.T, o Options, e *ear) {
+	bubble(t, f, func(in world) {
+		t, o, e := in.t, in.o, in.ear
 		type visit struct {
 			after time.Duration // since the one before ended
 			last  string
@@ -264,7 +274,8 @@ func TestListeningRefused(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.code, tt.body), func(t *testing.T) {
 			f := &fake{}
-			bubble(t, f, func(t *testing.T, o Options, e *ear) {
+			bubble(t, f, func(in world) {
+				t, o, e := in.t, in.o, in.ear
 				f.on = map[string]answerer{
 					http.MethodGet: func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
 						w.WriteHeader(tt.code)
@@ -297,7 +308,8 @@ func TestListeningRefused(t *testing.T) {
 // A call that was accepted while the session dies is not to be sent again.
 func TestSessionLostWhileAccepted(t *testing.T) {
 	f := &fake{}
-	bubble(t, f, func(t *testing.T, o Options, e *ear) {
+	bubble(t, f, func(in world) {
+		t, o, e := in.t, in.o, in.ear
 		down := make(chan struct{})
 		n := 0
 		f.on = map[string]answerer{

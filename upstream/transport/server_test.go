@@ -271,12 +271,19 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
+// world is what a test in a bubble has to do with.
+type world struct {
+	t   *testing.T
+	o   Options
+	ear *ear
+}
+
 // bubble runs a test against h where time passes only when everybody waits.
-func bubble(t *testing.T, h http.Handler, test func(t *testing.T, o Options, e *ear)) {
+func bubble(t *testing.T, h http.Handler, test func(in world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		network := &pipes{make(chan net.Conn), make(chan struct{})}
-		server := &http.Server{Handler: h} //nolint:gosec // a test in memory
+		server := &http.Server{Handler: h}
 		go func() { _ = server.Serve(network) }()
 		t.Cleanup(func() { _ = server.Close() })
 		e := newEar()
@@ -284,6 +291,6 @@ func bubble(t *testing.T, h http.Handler, test func(t *testing.T, o Options, e *
 		transport := &http.Transport{DialContext: network.dial, DisableCompression: true}
 		o.Client = &http.Client{Transport: transport}
 		t.Cleanup(transport.CloseIdleConnections)
-		test(t, o, e)
+		test(world{t, o, e})
 	})
 }

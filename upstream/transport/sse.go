@@ -233,8 +233,8 @@ func (c *sseConn) await(ctx context.Context, answer <-chan *jsonrpc.Message, pos
 }
 
 func isLost(err error) bool {
-	var lost *SessionLostError
-	return errors.As(err, &lost)
+	_, lost := errors.AsType[*SessionLostError](err)
+	return lost
 }
 
 // Send implements Conn.
@@ -274,8 +274,7 @@ func (c *sseConn) transmit(ctx context.Context, id jsonrpc.ID, m jsonrpc.Text) e
 
 // loseSession ends the Conn when err says that the server does not know the session.
 func (c *sseConn) loseSession(err error) {
-	var lost *SessionLostError
-	if errors.As(err, &lost) {
+	if lost, ok := errors.AsType[*SessionLostError](err); ok {
 		c.lose(lost.Reason)
 	}
 }

@@ -295,7 +295,7 @@ func TestT60dFallback(t *testing.T) {
 		writeStream(w, ": hi\n\n")
 		<-r.Context().Done()
 	}
-	both := func(post answerer, get answerer) http.Handler { // what the URL answers to POST, and to GET
+	both := func(post, get answerer) http.Handler { // what the URL answers to POST, and to GET
 		l := newLegacy()
 		l.get = get
 		f := &fake{on: map[string]answerer{"initialize": post}}
@@ -340,7 +340,8 @@ func TestT60dFallback(t *testing.T) {
 		{"only sse", config.SSEOnly, both(nil, code(405, "x")), "the server answered 405"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, tt.handler, func(t *testing.T, o Options, e *ear) {
+			bubble(t, tt.handler, func(in world) {
+				t, o, e := in.t, in.o, in.ear
 				o.Server.Transport, o.Server.URL = tt.transport, "http://fake/sse"
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				conn, answer, err := Open(ctx, o, "1", jsonrpc.Text{[]byte(initialize)})

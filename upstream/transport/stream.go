@@ -51,6 +51,14 @@ func (h *httpConn) stream(resp *http.Response, from cursor) *stream {
 	}
 }
 
+// idleStream is stream for one that is idle most of the time.
+func (h *httpConn) idleStream(resp *http.Response, from cursor) *stream {
+	return &stream{
+		events: newEvents(resp.Body, make([]byte, listenBuffer), from, h.assembler),
+		body:   resp.Body, free: func() {},
+	}
+}
+
 func (h *httpConn) assembler() io.Writer { return jsonrpc.NewAssembler(h.o.Limit, 0) }
 
 // close closes the body and gives the buffer back. A nil stream may be closed.
@@ -138,17 +146,15 @@ func (h *httpConn) resume(ctx context.Context, at cursor, vain int, pause backof
 		if err := sleep(ctx, wait); err != nil {
 			return nil, vain, err
 		}
-		var resp *http.Response
-		resp, err = h.get(ctx, at)
-		if err == nil {
-			return h.stream(resp, at), vain, nil
+		var s *stream
+		if s, err = h.get(ctx, at, h.stream); err == nil {
+			return s, vain, nil
 		}
 		if !temporary(err) {
 			break
 		}
 	}
-	var lost *SessionLostError
-	if errors.As(err, &lost) {
+	if isLost(err) {
 		return nil, vain, err
 	}
 	return nil, vain, fmt.Errorf("%w: resume it: %w", ErrNoAnswer, err)
@@ -162,15 +168,15 @@ func (h *httpConn) listen(ctx context.Context) error {
 	last := -1 // the status that was logged
 	opened := false
 	for {
-		resp, err := h.get(ctx, at)
+		s, err := h.get(ctx, at, h.idleStream)
 		var wait time.Duration
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
 			opened = true
-			at, wait = h.readListening(resp, at, pause)
-		case !temporary(err) && !(opened && statusOf(err) == http.StatusConflict): // 409: the old one is not over yet
+			at, wait = h.readListening(s, pause)
+		case !temporary(err) && (!opened || statusOf(err) != http.StatusConflict): // 409: the old one is not over yet
 			h.log.Debug("the server has no stream of its own messages", "err", err)
 			return err
 		default:
@@ -189,11 +195,7 @@ func (h *httpConn) listen(ctx context.Context) error {
 }
 
 // readListening reads the listening stream until it ends. It returns where to resume it and how long to wait.
-func (h *httpConn) readListening(resp *http.Response, at cursor, pause backoff.BackOff) (cursor, time.Duration) {
-	s := &stream{
-		events: newEvents(resp.Body, make([]byte, listenBuffer), at, h.assembler),
-		body:   resp.Body, free: func() {},
-	}
+func (h *httpConn) readListening(s *stream, pause backoff.BackOff) (cursor, time.Duration) {
 	opened := time.Now()
 	err := h.read(s, nil)
 	s.close()
@@ -206,7 +208,7 @@ func (h *httpConn) readListening(resp *http.Response, at cursor, pause backoff.B
 }
 
 // get opens a stream of events by GET, where at says.
-func (h *httpConn) get(ctx context.Context, at cursor) (*http.Response, error) {
+func (h *httpConn) get(ctx context.Context, at cursor, open func(*http.Response, cursor) *stream) (*stream, error) {
 	head := h.head.Load()
 	r := head.get
 	if at.id != "" {
@@ -220,8 +222,7 @@ func (h *httpConn) get(ctx context.Context, at cursor) (*http.Response, error) {
 	}
 	if resp.StatusCode/100 != 2 {
 		_, err = h.refused(resp, head, "")
-		var lost *SessionLostError
-		if errors.As(err, &lost) {
+		if lost, ok := errors.AsType[*SessionLostError](err); ok {
 			err = &SessionLostError{Accepted: true, Reason: lost.Reason}
 		}
 		return nil, err
@@ -230,13 +231,12 @@ func (h *httpConn) get(ctx context.Context, at cursor) (*http.Response, error) {
 		defer resp.Body.Close()
 		return nil, fmt.Errorf("%w: %w", errOtherWire, unexpected(resp))
 	}
-	return resp, nil
+	return open(resp, at), nil
 }
 
 // temporary reports whether what failed with err may work a little later.
 func temporary(err error) bool {
-	var lost *SessionLostError
-	if errors.As(err, &lost) || errors.Is(err, errOtherWire) {
+	if isLost(err) || errors.Is(err, errOtherWire) {
 		return false
 	}
 	switch status := statusOf(err); status {
@@ -249,8 +249,7 @@ func temporary(err error) bool {
 
 // statusOf returns the HTTP status of an error, 0 when it has none.
 func statusOf(err error) int {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return status.Code
 	}
 	return 0
@@ -258,8 +257,7 @@ func statusOf(err error) int {
 
 // retryAfterOf returns how long the server asks to wait, at most what the listening stream would wait anyway.
 func retryAfterOf(err error) time.Duration {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return min(status.RetryAfter, listenLast)
 	}
 	return 0

@@ -82,7 +82,7 @@ func Open(ctx context.Context, o Options, id jsonrpc.ID, initialize jsonrpc.Text
 	switch {
 	case said != nil && otherErr != nil: // an answer is more than an error
 		abandon(ctx, other)
-		return conn, said, nil
+		return conn, said, nil //nolint:nilerr // what the first said is the answer
 	case otherErr == nil:
 		abandon(ctx, conn)
 		return other, answer, nil
@@ -157,8 +157,7 @@ func abandon(ctx context.Context, conn Conn) {
 // said returns what a server that refused a request said in JSON-RPC, without saying to whom; nil when it did
 // not.
 func said(err error) *jsonrpc.Message {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return status.answer
 	}
 	return nil
@@ -169,8 +168,7 @@ const closeTimeout = 5 * time.Second
 
 // unknownWire reports whether err is how a server answers that does not know the wire.
 func unknownWire(err error) bool {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return refusesWire(status.Code)
 	}
 	return errors.Is(err, errOtherWire)
