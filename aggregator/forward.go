@@ -19,16 +19,24 @@ func invalid(err error) error {
 
 // failure makes the answer to a request that did not work.
 func (s *Session) failure(m *jsonrpc.Message, err error) jsonrpc.Text {
-	var known *jsonrpc.Error
-	if errors.As(err, &known) {
-		return jsonrpc.Failure(m.ID(), known)
-	}
 	e := &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: err.Error()}
 	var down *upstream.DownError
-	if errors.As(err, &down) {
-		e.Data = jsonrpc.Raw(fmt.Sprintf(`{"server":%s,"state":%q}`, jsonrpc.Quote(down.Server), down.State))
+	var late *upstream.TimeoutError
+	var known *jsonrpc.Error
+	switch {
+	case errors.As(err, &down): // also when it wraps what the server said to initialize
+		e.Data = condition(down.Server, down.State.String())
+	case errors.As(err, &late):
+		e.Data = condition(late.Server, "timeout")
+	case errors.As(err, &known):
+		e = known
 	}
 	return jsonrpc.Failure(m.ID(), e)
+}
+
+// condition is the data of an error that is about a server.
+func condition(server, state string) jsonrpc.Raw {
+	return fmt.Appendf(nil, `{"server":%s,"state":%q}`, jsonrpc.Quote(server), state)
 }
 
 // forward sends a request to a server, with other params, and returns its answer with the client's id.

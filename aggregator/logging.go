@@ -20,12 +20,15 @@ func (s *Session) setLevel(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Tex
 	}
 	raw, _ := jsonrpc.Get(m.Params(), "level")
 	level, _ := jsonrpc.ReadString(raw)
-	if _, ok := protocol.Severity(level); !ok {
-		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown log level %s", raw)
-	}
+	_, known := protocol.Severity(level)
 	if s.agg.transparent() && s.all()[0].Status().Err == nil {
-		s.all()[0].KeepLevel(s, raw)
+		if known {
+			s.all()[0].KeepLevel(s, raw)
+		}
 		return s.forward(ctx, m, s.all()[0], m.Params())
+	}
+	if !known {
+		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown log level %s", raw)
 	}
 	s.mu.Lock()
 	s.level = level

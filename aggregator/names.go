@@ -25,12 +25,12 @@ func (s *Session) byItsName(ctx context.Context, m *jsonrpc.Message, l protocol.
 	if err := jsonrpc.CheckMembers(params, "name", "arguments", "_meta", "task"); err != nil {
 		return nil, invalid(err)
 	}
+	if s.agg.transparent() {
+		return s.forward(ctx, m, s.all()[0], params)
+	}
 	name, ok := jsonrpc.GetString(params, "name")
 	if !ok {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "name must be a string")
-	}
-	if s.agg.transparent() {
-		return s.forward(ctx, m, s.all()[0], params)
 	}
 	entry, err := s.find(ctx, l, name)
 	if err != nil {
