@@ -142,6 +142,18 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+func BenchmarkScanEscapes(b *testing.B) {
+	text := []byte(`{"result":"` + strings.Repeat(`a line of some text, as \"tools\" give it\n`, 1<<18) + `"}`)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var s scanner
+		if s.feed(text) != "" {
+			b.Fatal("bad")
+		}
+	}
+}
+
 func BenchmarkScanStructured(b *testing.B) {
 	text := []byte(`[` + strings.Repeat(`{"name":"get_thing","inputSchema":{"type":"object","properties":{"n":{"type":"integer","maximum":10}}}},`, 10000) + `1]`)
 	b.SetBytes(int64(len(text)))

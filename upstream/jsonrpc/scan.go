@@ -54,14 +54,14 @@ type scanner struct {
 func (s *scanner) feed(p []byte) string {
 	for i := 0; i < len(p); {
 		if s.state == inString {
-			n := plain(p[i:])
+			n := run(p[i:])
 			if s.key && s.depth == 1 {
 				s.collect(p[i : i+n])
 			}
 			if i += n; i == len(p) {
 				break
 			}
-			if reason := s.special(p[i], i); reason != "" {
+			if reason := s.endRun(p[i], i); reason != "" {
 				return reason
 			}
 			i++
@@ -109,8 +109,8 @@ func (s *scanner) common(c byte) bool {
 	return false
 }
 
-// special handles the byte that ends a run of plain bytes in a string.
-func (s *scanner) special(c byte, i int) string {
+// endRun handles the byte that ends a run of plain bytes in a string.
+func (s *scanner) endRun(c byte, i int) string {
 	switch {
 	case c == '\\':
 		s.state = inEscape
@@ -287,21 +287,54 @@ const (
 	high = 0x8080808080808080
 )
 
-// plain returns how many bytes at the beginning of p are neither a quote, a backslash nor a control
-// character. It looks at eight bytes at a time.
-func plain(p []byte) int {
-	n := 0
-	for len(p)-n >= 8 {
-		w := binary.LittleEndian.Uint64(p[n:])
-		quote, slash := w^(low*'"'), w^(low*'\\')
-		found := ((quote - low) &^ quote) | ((slash - low) &^ slash) | ((w - low*' ') &^ w)
-		if found &= high; found != 0 {
-			return n + bits.TrailingZeros64(found)/8
+// run returns how many bytes at the beginning of p are inside a string for sure: neither a quote nor a control
+// character nor an escape that is not whole or not known. It looks at eight bytes at a time.
+func run(p []byte) int {
+	i := 0
+	for len(p)-i >= 8 {
+		found := special(binary.LittleEndian.Uint64(p[i:]))
+		if found == 0 {
+			i += 8
+			continue
 		}
-		n += 8
+		i += bits.TrailingZeros64(found) / 8
+		n := escaped(p[i:])
+		if n == 0 {
+			return i
+		}
+		i += n
 	}
-	for n < len(p) && p[n] != '"' && p[n] != '\\' && p[n] >= ' ' {
-		n++
+	for i < len(p) {
+		n := 1
+		if c := p[i]; c == '"' || c == '\\' || c < ' ' {
+			if n = escaped(p[i:]); n == 0 {
+				return i
+			}
+		}
+		i += n
+	}
+	return i
+}
+
+// escapes has the length of an escape by its second byte.
+var escapes = [256]uint8{'"': 2, '\\': 2, '/': 2, 'b': 2, 'f': 2, 'n': 2, 'r': 2, 't': 2, 'u': 6}
+
+// escaped returns the length of the escape at the beginning of p, 0 when there is none, or none that is whole.
+func escaped(p []byte) int {
+	if len(p) < 2 || p[0] != '\\' {
+		return 0
+	}
+	n := int(escapes[p[1]])
+	if n == 6 && (len(p) < 6 || !hex(p[2]) || !hex(p[3]) || !hex(p[4]) || !hex(p[5])) {
+		return 0
 	}
 	return n
+}
+
+func hex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+// special marks the high bit of the lowest byte of w that is not plain; higher marks may be wrong.
+func special(w uint64) uint64 {
+	quote, slash := w^(low*'"'), w^(low*'\\')
+	return (((quote - low) &^ quote) | ((slash - low) &^ slash) | ((w - low*' ') &^ w)) & high
 }

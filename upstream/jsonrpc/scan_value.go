@@ -38,7 +38,7 @@ func (s *scanner) escape(c byte) string {
 
 func (s *scanner) hexDigit(c byte) string {
 	s.collectByte(c)
-	if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+	if !hex(c) {
 		return "a \\u escape has no four digits"
 	}
 	if s.hex--; s.hex == 0 {
