@@ -29,7 +29,7 @@ type list struct {
 	loaded  bool // it was read at least once, well or not
 	err     error
 	items   []jsonrpc.Raw
-	frame   jsonrpc.Raw // the result of the first page without its items
+	frame   jsonrpc.Raw // the result of the first page, its items left out
 	version uint64      // counts the changes of items
 }
 
@@ -198,7 +198,7 @@ func (s *Session) drain(ctx context.Context, link *link, method, member string) 
 		last = items
 		got.Items = slices.AppendSeq(got.Items, jsonrpc.Elements(items))
 		if page == 0 {
-			got.Frame = jsonrpc.Delete(jsonrpc.Delete(result, member), "nextCursor")
+			got.Frame = jsonrpc.Delete(jsonrpc.Set(result, jsonrpc.Raw("[]"), member), "nextCursor")
 		}
 		cursor, ok := jsonrpc.GetString(result, "nextCursor")
 		if !ok || cursor == "" {
