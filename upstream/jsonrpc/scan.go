@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -35,7 +36,8 @@ const (
 
 // scanner checks one JSON text while its bytes arrive (RFC 8259) and notes where the members of the
 // outermost object are. White space that would end a line becomes a blank, in place: inside strings it is
-// not allowed, so the text means the same and fits on a line.
+// not allowed, so the text means the same and fits on a line. The strings inside a result decide nothing and
+// are most of what passes: of them only the end is looked for, and that they fit on a line.
 type scanner struct {
 	envelope
 
@@ -47,16 +49,23 @@ type scanner struct {
 	object [maxDepth/64 + 1]uint64 // a bit a level: set for an object
 	off    int                     // offset of the next byte to feed
 	start  int                     // where the value at depth 1 begins
+	skim   bool                    // that value is the result
 	name   []byte                  // raw name of the member at depth 1
 }
 
 // feed takes the next bytes of the text. It returns "" or what is wrong with them.
 func (s *scanner) feed(p []byte) string {
+	oneLine := bytes.IndexByte(p, '\n') < 0 && bytes.IndexByte(p, '\r') < 0
 	for i := 0; i < len(p); {
 		if s.state == inString {
-			n := run(p[i:])
-			if s.key && s.depth == 1 {
-				s.collect(p[i : i+n])
+			n := 0
+			switch name := s.key && s.depth == 1; {
+			case oneLine && s.skim && !name:
+				n = untilQuote(p[i:])
+			default:
+				if n = run(p[i:]); name {
+					s.collect(p[i : i+n])
+				}
 			}
 			if i += n; i == len(p) {
 				break
@@ -194,7 +203,7 @@ func (s *scanner) comma(c byte, i int) string {
 
 func (s *scanner) beginValue(c byte, i int) string {
 	if s.depth == 1 {
-		s.start = s.off + i
+		s.start, s.skim = s.off+i, !s.array && string(s.name) == memberNames[memberResult]
 	}
 	s.key = false
 	switch {
@@ -286,6 +295,29 @@ const (
 	low  = 0x0101010101010101
 	high = 0x8080808080808080
 )
+
+// untilQuote returns how many bytes come before the end of the string that p begins in, or before an escape
+// that the end of p cuts.
+func untilQuote(p []byte) int {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(p[i:], '"')
+		if n < 0 {
+			return len(p) - slashes(p[i:])%2
+		}
+		if i += n; slashes(p[:i])%2 == 0 {
+			return i
+		}
+	}
+}
+
+// slashes returns how many backslashes p ends with.
+func slashes(p []byte) int {
+	n := 0
+	for n < len(p) && p[len(p)-1-n] == '\\' {
+		n++
+	}
+	return n
+}
 
 // run returns how many bytes at the beginning of p are inside a string for sure: neither a quote nor a control
 // character nor an escape that is not whole or not known. It looks at eight bytes at a time.

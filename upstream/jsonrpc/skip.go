@@ -70,17 +70,14 @@ func skipNested(b []byte, i int) int {
 
 // skipString returns the offset after the string that begins at i.
 func skipString(b []byte, i int) int {
+	start := i + 1
 	for i++; i < len(b); i++ {
 		n := bytes.IndexByte(b[i:], '"')
 		if n < 0 {
 			return len(b)
 		}
 		i += n
-		slashes := 0
-		for b[i-1-slashes] == '\\' {
-			slashes++
-		}
-		if slashes%2 == 0 {
+		if slashes(b[start:i])%2 == 0 {
 			return i + 1
 		}
 	}
