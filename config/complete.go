@@ -32,7 +32,7 @@ func (l *loader) addHeader(e *entry, header, before, variable string, keys ...st
 	value, ok := l.servers[e.Name].at.env(variable)
 	switch {
 	case !ok:
-		l.report(at, fmt.Sprintf("variable %s is not set", variable), "set it")
+		l.add(at, Problem{Msg: fmt.Sprintf("variable %s is not set", variable), Hint: "set it", Unset: true})
 		return
 	case e.Headers == nil:
 		e.Headers = map[string]string{}
@@ -143,8 +143,7 @@ func (l *loader) makeAbsolute(name *string, server string, keys ...string) {
 	}
 	resolved, err := l.absolute(*name)
 	if err != nil {
-		wrong := asExpandError(err)
-		l.report(l.place(append([]string{"mcpServers", server}, keys...)...), wrong.msg, wrong.hint)
+		l.add(l.place(append([]string{"mcpServers", server}, keys...)...), asExpandError(err).problem())
 		return
 	}
 	*name = resolved

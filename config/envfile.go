@@ -59,8 +59,7 @@ func (l *loader) readEnvFile(s *server, n *node, at place) {
 		name, err = l.absolute(name)
 	}
 	if err != nil {
-		wrong := asExpandError(err)
-		l.report(at, wrong.msg, wrong.hint)
+		l.add(at, asExpandError(err).problem())
 		return
 	}
 	data, err := readFile(name, maxSize)

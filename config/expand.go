@@ -11,9 +11,14 @@ import (
 type lookup func(name string) (string, bool)
 
 // expandError says why a string cannot be expanded. It holds no value of a variable.
-type expandError struct{ msg, hint string }
+type expandError struct {
+	msg, hint string
+	unset     bool // see Problem.Unset
+}
 
 func (e *expandError) Error() string { return e.msg }
+
+func (e *expandError) problem() Problem { return Problem{Msg: e.msg, Hint: e.hint, Unset: e.unset} }
 
 const maxNested = 8 // of ${A:-${B:-…}}
 
@@ -27,7 +32,7 @@ func expandNested(s string, env lookup, depth int) (string, error) {
 		return s, nil
 	}
 	if depth > maxNested {
-		return "", &expandError{fmt.Sprintf("defaults are nested deeper than %d levels", maxNested), "write fewer"}
+		return "", &expandError{msg: fmt.Sprintf("defaults are nested deeper than %d levels", maxNested), hint: "write fewer"}
 	}
 	var b strings.Builder
 	for {
@@ -44,7 +49,7 @@ func expandNested(s string, env lookup, depth int) (string, error) {
 		case '{':
 			end := closingBrace(s[i+2:])
 			if end < 0 {
-				return "", &expandError{`"${" has no "}"`, `write "$${" for the text itself`}
+				return "", &expandError{msg: `"${" has no "}"`, hint: `write "$${" for the text itself`}
 			}
 			value, err := variable(s[i+2:i+2+end], env, depth)
 			if err != nil {
@@ -93,17 +98,17 @@ func variable(expr string, env lookup, depth int) (string, error) {
 	case expr == "userHome":
 		return homeFolder(env)
 	case isEditorVariable(expr):
-		return "", &expandError{fmt.Sprintf("${%s} is known to the editor only", expr), "write the value, or a variable of the environment"}
+		return "", &expandError{msg: fmt.Sprintf("${%s} is known to the editor only", expr), hint: "write the value, or a variable of the environment"}
 	case name == "" || (rest != "" && !strings.HasPrefix(rest, ":-") && !strings.HasPrefix(rest, ":?")):
-		return "", &expandError{`what stands in "${…}" is not understood`, `write ${NAME}, ${NAME:-default}, ${NAME:?message}, or "$${" for the text itself`}
+		return "", &expandError{msg: `what stands in "${…}" is not understood`, hint: `write ${NAME}, ${NAME:-default}, ${NAME:?message}, or "$${" for the text itself`}
 	case strings.HasPrefix(rest, ":-") && value == "":
 		return expandNested(rest[2:], env, depth+1)
 	case strings.HasPrefix(rest, ":?") && value == "" && set:
-		return "", &expandError{fmt.Sprintf("variable %s is empty", name), rest[2:]}
+		return "", &expandError{msg: fmt.Sprintf("variable %s is empty", name), hint: rest[2:], unset: true}
 	case strings.HasPrefix(rest, ":?") && value == "":
-		return "", &expandError{fmt.Sprintf("variable %s is not set", name), rest[2:]}
+		return "", &expandError{msg: fmt.Sprintf("variable %s is not set", name), hint: rest[2:], unset: true}
 	case !set:
-		return "", &expandError{fmt.Sprintf("variable %s is not set", name), fmt.Sprintf("set it or write ${%s:-default}", name)}
+		return "", &expandError{msg: fmt.Sprintf("variable %s is not set", name), hint: fmt.Sprintf("set it or write ${%s:-default}", name), unset: true}
 	}
 	return value, nil
 }
@@ -130,7 +135,7 @@ func homeFolder(env lookup) (string, error) {
 			return home, nil
 		}
 	}
-	return "", &expandError{"the home folder is not known", fmt.Sprintf("set %s", homeVariables()[0])}
+	return "", &expandError{msg: "the home folder is not known", hint: fmt.Sprintf("set %s", homeVariables()[0])}
 }
 
 func homeVariables() []string {

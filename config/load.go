@@ -24,7 +24,8 @@ func Load(path string, lookupEnv func(string) (string, bool)) (*Config, error) {
 
 // Parse checks data as if it were the content of the file called name, whose extension tells the format and whose
 // folder is where relative paths start. The error is of type Problems and holds all of them: an unreadable text or
-// a mistake outside the servers. A mistake in a server is in that server's Problems, and the others load.
+// a mistake outside the servers, and then those in servers, too. Otherwise a mistake in a server is in that server's
+// Problems, and the others load.
 func Parse(name string, data []byte, lookupEnv func(string) (string, bool)) (*Config, error) {
 	root, bad := parseTree(name, data)
 	if len(bad) > 0 {
@@ -46,7 +47,7 @@ func Parse(name string, data []byte, lookupEnv func(string) (string, bool)) (*Co
 		return nil, whole(name, err.Error(), "please report this")
 	}
 	if len(l.problems) > 0 {
-		return nil, l.problems.sorted()
+		return nil, append(l.problems, cfg.Problems()...).sorted()
 	}
 	cfg.Path = absolute
 	return cfg, nil
@@ -151,12 +152,15 @@ func (l *loader) off(e *entry, name string) bool {
 }
 
 // report notes a problem where it belongs: to the server or to the file.
-func (l *loader) report(at place, msg, hint string) {
+func (l *loader) report(at place, msg, hint string) { l.add(at, Problem{Msg: msg, Hint: hint}) }
+
+// add is report for a problem that says more; its place is filled in.
+func (l *loader) add(at place, p Problem) {
 	for key := at.key; !l.broken[key]; {
 		l.broken[key] = true
 		key = key[:max(strings.LastIndex(key, separator), 0)]
 	}
-	p := Problem{Pos: at.pos, Path: at.show, Msg: msg, Hint: hint}
+	p.Pos, p.Path = at.pos, at.show
 	if at.inside {
 		s := l.servers[at.server]
 		s.problems = append(s.problems, p)

@@ -27,6 +27,8 @@ type Problem struct { //nolint:errname // what validate lists is a problem, also
 	Path string // of the key, such as mcpServers.github.url; "" for the whole file
 	Msg  string
 	Hint string // what to do; may be empty
+
+	Unset bool // a variable is not set, or empty where it may not be: elsewhere it may be set
 }
 
 // Error returns "file:line:col: path: problem; hint".

@@ -234,8 +234,7 @@ func (l *loader) leaf(n *node, t reflect.Type, at place) any {
 	if n.kind == text {
 		expanded, err := expand(n.scalar, at.env)
 		if err != nil {
-			wrong := asExpandError(err)
-			l.report(at, wrong.msg, wrong.hint)
+			l.add(at, asExpandError(err).problem())
 			return nil
 		}
 		v.scalar = expanded

@@ -23,6 +23,18 @@ const (
 // errTimeout ends a call that took too long.
 var errTimeout = errors.New("no answer in time")
 
+// TimeoutError says that a server took longer for a call than its callTimeout.
+type TimeoutError struct {
+	Server, Method string
+	Timeout        time.Duration
+}
+
+// Error names the server and the next step.
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("server %q did not answer %s within %s (callTimeout); raise callTimeout, or see what the server does",
+		e.Server, e.Method, e.Timeout)
+}
+
 // pending is a call in flight.
 type pending struct {
 	Call
@@ -64,8 +76,9 @@ func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
 // explain names the server in an error.
 func (s *Session) explain(err error) error {
 	var down *DownError
+	var late *TimeoutError
 	switch {
-	case err == nil, errors.As(err, &down), errors.Is(err, context.Canceled):
+	case err == nil, errors.As(err, &down), errors.As(err, &late), errors.Is(err, context.Canceled):
 		return err
 	}
 	return fmt.Errorf("server %q: %w", s.server.Name, err)
@@ -134,7 +147,7 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 	}
 	s.cancelled(l, id)
 	if errors.Is(context.Cause(ctx), errTimeout) {
-		return nil, fmt.Errorf("%w: %s took longer than %s (callTimeout)", errTimeout, c.Message.Method(), p.timeout)
+		return nil, &TimeoutError{s.server.Name, c.Message.Method(), p.timeout}
 	}
 	return nil, ctx.Err()
 }

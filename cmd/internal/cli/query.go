@@ -198,14 +198,14 @@ func (q *query) explain(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	_, down := jsonrpc.GetString(e.Data, "state")
+	state, about := jsonrpc.GetString(e.Data, "state")
 	switch {
 	case e.Code == jsonrpc.CodeInvalidParams || e.Code == codeNoResource:
 		return &exitError{exitUsage, err}
-	case e.Code == jsonrpc.CodeInternal && down: // a DownError, as a client gets it
-		return &exitError{exitUnreachable, err}
-	case e.Code == jsonrpc.CodeInternal && strings.Contains(e.Message, "(callTimeout)"):
+	case e.Code == jsonrpc.CodeInternal && state == "timeout":
 		return &exitError{exitTimeout, err}
+	case e.Code == jsonrpc.CodeInternal && about: // the state of a server that is down
+		return &exitError{exitUnreachable, err}
 	}
 	return err
 }

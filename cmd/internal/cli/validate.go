@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -92,7 +91,7 @@ func runValidate(a *app, o validateOptions) error {
 func (v *verdict) add(severity string, problems config.Problems) {
 	for _, p := range problems {
 		severity := severity
-		if severity == "error" && isUnset(p) {
+		if severity == "error" && p.Unset {
 			severity = "unset"
 		}
 		v.Problems = append(v.Problems, finding{
@@ -100,11 +99,6 @@ func (v *verdict) add(severity string, problems config.Problems) {
 			Path: p.Path, Problem: p.Msg, Hint: p.Hint,
 		})
 	}
-}
-
-// isUnset reports whether a problem is that a variable is not set, or empty where it may not be.
-func isUnset(p config.Problem) bool {
-	return strings.HasPrefix(p.Msg, "variable ") && (strings.Contains(p.Msg, " is not set") || strings.Contains(p.Msg, " is empty"))
 }
 
 func (v *verdict) print(a *app, o validateOptions, cfg *config.Config, fatal config.Problems) error {
