@@ -117,30 +117,37 @@ func (s *Session) take(l protocol.List) bool {
 	return true
 }
 
-// read reads a list once.
+// read reads a list once. Clients know that it changed before anybody finds it loaded.
 func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 	defer s.kick()
 	got, err := s.fetch(ctx, link, l)
-	changed := false
+	gone := err != nil && ctx.Err() != nil // the next link reads it
+	if s.put(l, got, err) {
+		s.each(func(c Client) { c.Changed(s, l) })
+	}
 	s.change(func() {
 		k := &s.lists[l]
 		k.loading = false
-		if err != nil && ctx.Err() != nil {
-			return // the link is gone, the next one reads it
-		}
-		k.loaded, k.err = true, err
-		if err == nil && !same(k, got) {
-			k.items, k.frame = got.Items, got.Frame
-			k.version++
-			changed = true
+		if !gone {
+			k.loaded, k.err = true, err
 		}
 	})
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !gone {
 		s.log.Warn("a list could not be read", "list", l.Member(), "err", err)
 	}
-	if changed {
-		s.each(func(c Client) { c.Changed(s, l) })
+}
+
+// put keeps the items of a list that was read well and reports whether they are others than before.
+func (s *Session) put(l protocol.List, got Items, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := &s.lists[l]
+	if err != nil || same(k, got) {
+		return false
 	}
+	k.items, k.frame = got.Items, got.Frame
+	k.version++
+	return true
 }
 
 func same(k *list, got Items) bool {

@@ -143,10 +143,8 @@ func (x *exchange) enter(id jsonrpc.ID, m *jsonrpc.Message, cancel context.Cance
 
 // batch serves the messages of a batch and sends the answers as one, where the protocol version has batches.
 func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message) {
-	if !x.handler.Batches() {
-		x.refuse(&jsonrpc.MalformedError{
-			ID: jsonrpc.Null, Code: jsonrpc.CodeInvalidRequest, Reason: "this protocol version has no batches",
-		})
+	if problem := x.batchProblem(m); problem != "" {
+		x.refuse(&jsonrpc.MalformedError{ID: jsonrpc.Null, Code: jsonrpc.CodeInvalidRequest, Reason: problem})
 		return
 	}
 	var waits sync.WaitGroup
@@ -179,6 +177,17 @@ func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message) {
 			x.send(append(answers, []byte{']'}))
 		}
 	})
+}
+
+// batchProblem says why a batch is refused as a whole, "" if it is not.
+func (x *exchange) batchProblem(m *jsonrpc.Message) string {
+	if !x.handler.Batches() {
+		return "this protocol version has no batches"
+	}
+	for range jsonrpc.Elements(m.Text().Bytes()) {
+		return ""
+	}
+	return "an empty batch"
 }
 
 // send sends an answer, if there is one.
