@@ -9,6 +9,8 @@ import (
 const (
 	firstPiece = 2 << 10
 	lastPiece  = 256 << 10
+	// longestID bounds the ids that are found behind the limit.
+	longestID = 256
 )
 
 // Assembler builds one message from bytes as they arrive, checking them on the way. It copies what it is
@@ -20,6 +22,8 @@ type Assembler struct {
 	pieces Text
 	sc     scanner
 	bad    string
+	id     ID     // of a text that is bad, Null while it is not known
+	tail   []byte // the end of a text that is too long, not nil while that is still scanned for its id
 }
 
 // NewAssembler returns an Assembler for a message of at most limit bytes. hint is the size to expect, 0 if
@@ -36,13 +40,19 @@ func NewAssembler(limit int64, hint int) *Assembler {
 func (a *Assembler) Len() int64 { return a.size }
 
 // Write takes the next bytes; it copies them. Once the text is malformed or too long it takes everything and
-// keeps nothing: Message then says why. The error is always nil.
+// keeps nothing: Message then says why, and whose answer the text was even if its id comes last. The error is
+// always nil.
 func (a *Assembler) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 && a.bad == "" {
 		free := a.room(len(p))
 		k := copy(free, p)
 		a.took(k)
+		p = p[k:]
+	}
+	for len(p) > 0 && a.tail != nil {
+		k := min(len(p), firstPiece)
+		a.seek(p[:k])
 		p = p[k:]
 	}
 	return n, nil
@@ -90,11 +100,12 @@ func (a *Assembler) took(n int) {
 	last := len(a.pieces) - 1
 	p := a.pieces[last]
 	a.pieces[last] = p[:len(p)+n]
-	if a.size += int64(n); a.size > a.limit {
+	a.size += int64(n)
+	if a.scan(p[len(p) : len(p)+n]); a.bad == "" && a.size > a.limit {
+		tail := a.pieces.slice(max(0, int(a.size)-longestID), int(a.size))
+		a.tail = append(make([]byte, 0, longestID+firstPiece), tail.Bytes()...)
 		a.fail("the message is longer than the limit")
-		return
 	}
-	a.scan(p[len(p) : len(p)+n])
 }
 
 func (a *Assembler) scan(p []byte) {
@@ -103,10 +114,33 @@ func (a *Assembler) scan(p []byte) {
 	}
 }
 
-// fail keeps the beginning of the text for the error and drops the rest.
+// fail keeps the id and the beginning of the text for the error and drops the rest.
 func (a *Assembler) fail(reason string) {
 	a.bad = reason
+	a.id = a.readID(a.pieces, 0)
 	a.pieces = slices.Clip(a.pieces[:1])
+}
+
+// seek goes on scanning a text that is too long: the sender of an answer may write the id last.
+func (a *Assembler) seek(p []byte) {
+	a.tail = append(a.tail[:copy(a.tail, a.tail[max(0, len(a.tail)-longestID):])], p...)
+	if a.sc.feed(a.tail[len(a.tail)-len(p):]) != "" {
+		a.tail = nil
+	} else if a.id == Null {
+		a.id = a.readID(Text{a.tail}, a.sc.off-len(a.tail))
+	}
+}
+
+// readID returns the id, Null when it was not found in text, which begins at offset from.
+func (a *Assembler) readID(text Text, from int) ID {
+	at := a.sc.at[memberID]
+	if !at.ok() || a.sc.problem != "" || at.start < from {
+		return Null
+	}
+	if id, ok := ReadID(text.slice(at.start-from, at.end-from).Bytes()); ok {
+		return id
+	}
+	return Null
 }
 
 // Message returns the message, or a *MalformedError. The Assembler is used up.
@@ -117,7 +151,7 @@ func (a *Assembler) Message() (*Message, error) {
 	if a.bad == "" {
 		a.sc.finish()
 		if !a.sc.complete() {
-			a.bad = "the message is not complete"
+			a.fail("the message is not complete")
 		}
 	}
 	if a.bad != "" {
@@ -208,14 +242,12 @@ const excerpt = 120
 
 func (a *Assembler) malformed(code int, reason string) *MalformedError {
 	head := a.pieces[0]
-	e := &MalformedError{ID: Null, Code: code, Reason: reason}
+	e := &MalformedError{ID: a.id, Code: code, Reason: reason, Call: a.sc.at[memberMethod].ok()}
+	if a.bad == "" {
+		e.ID = a.readID(a.pieces, 0)
+	}
 	if start := bytes.TrimLeft(head, " \t\r\n"); len(start) == 0 || start[0] != '{' && start[0] != '[' {
 		e.Noise = true
-	}
-	if at := a.sc.at[memberID]; at.ok() && at.end <= len(head) && a.sc.problem == "" {
-		if id, ok := ReadID(Raw(head[at.start:at.end])); ok {
-			e.ID = id
-		}
 	}
 	e.Excerpt = string(head[:min(len(head), excerpt)])
 	return e

@@ -34,6 +34,7 @@ type MalformedError struct {
 	Code    int    // the code to answer with: CodeParse or CodeInvalidRequest
 	Reason  string // what is wrong, for a person
 	Excerpt string // how the text begins
+	Call    bool   // the text has a method: it is no answer
 	Noise   bool   // the text does not even begin like a message: a banner, a log line
 }
 

@@ -156,3 +156,36 @@ func TestPrettyBecomesOneLine(t *testing.T) {
 		t.Errorf("got %q", text)
 	}
 }
+
+// The answer to a call may be too long and say only at its end whose answer it is.
+func TestTooLongKeepsID(t *testing.T) {
+	const limit = 10_000
+	long := `"` + strings.Repeat("x", 3*limit) + `"`
+	for _, c := range []struct {
+		text string
+		id   ID
+		call bool
+	}{
+		{`{"jsonrpc":"2.0","id":5,"result":` + long + `}`, "5", false},
+		{`{"result":` + long + `,"jsonrpc":"2.0","id":5}`, "5", false},
+		{`{"result":` + long + `,"id":"five","x":` + long + `,"jsonrpc":"2.0"}`, `"five"`, false},
+		{`{"x":"` + strings.Repeat("y", limit-20) + `","id":12345,"result":` + long + `}`, "12345", false},
+		{`{"jsonrpc":"2.0","params":` + long + `,"method":"m","id":6}`, "6", true},
+		{`{"result":` + long + `,"jsonrpc":"2.0","id":{}}`, Null, false},
+		{`{"result":` + long + `,"id":5`, Null, false},
+	} {
+		for _, size := range []int{1, 7, 4096, len(c.text)} {
+			a := NewAssembler(limit, 0)
+			for rest := []byte(c.text); len(rest) > 0; rest = rest[min(size, len(rest)):] {
+				_, _ = a.Write(rest[:min(size, len(rest))])
+			}
+			var bad *MalformedError
+			if _, err := a.Message(); !errors.As(err, &bad) || !strings.Contains(bad.Reason, "longer than the limit") {
+				t.Fatalf("error %v", err)
+			}
+			if bad.ID != c.id || bad.Call != c.call {
+				t.Errorf("%.40s… in pieces of %d: id %s, call %v, want %s, %v", c.text, size, bad.ID, bad.Call, c.id, c.call)
+			}
+		}
+	}
+}
