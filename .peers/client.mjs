@@ -6,6 +6,7 @@
 //
 //   --profile full|basic|none   what the client declares: everything (19 tools), all but tasks (17), nothing (13)
 //   --prefix evr_               what the names of tools and prompts begin with
+//   --alias evr+                what the URIs of resources begin with that several servers list
 //   --only REGEXP               only these steps (and initialize)
 //   --out FILE                  where the JSON goes, else to stdout
 //
@@ -43,6 +44,7 @@ const { values: flags, positionals: command } = parseArgs({
   options: {
     profile: { type: 'string', default: 'full' },
     prefix: { type: 'string', default: '' },
+    alias: { type: 'string', default: '' },
     only: { type: 'string', default: '' },
     out: { type: 'string' },
     http: { type: 'string' },
@@ -124,7 +126,7 @@ const startTask = async (args) => {
   return created.task.taskId;
 };
 
-const document = 'demo://resource/static/document/architecture.md';
+const document = `${flags.alias}demo://resource/static/document/architecture.md`;
 const textTemplate = { type: 'ref/resource', uri: 'demo://resource/dynamic/text/{resourceId}' };
 
 const all = {

