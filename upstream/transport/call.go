@@ -168,7 +168,7 @@ func (h *httpConn) exchange(ctx context.Context, f *flight, request jsonrpc.Text
 // readBody reads the messages of a JSON response.
 func (h *httpConn) readBody(resp *http.Response, f *flight) error {
 	if resp.ContentLength > h.o.Limit {
-		return fmt.Errorf("the response of %d bytes is longer than the limit", resp.ContentLength)
+		return unreadable(fmt.Errorf("its %d bytes are longer than the limit", resp.ContentLength), h.o.Limit)
 	}
 	a := jsonrpc.NewAssembler(h.o.Limit, int(resp.ContentLength))
 	if _, err := a.ReadFrom(resp.Body); err != nil {
@@ -176,7 +176,7 @@ func (h *httpConn) readBody(resp *http.Response, f *flight) error {
 	}
 	m, err := a.Message()
 	if err != nil {
-		return fmt.Errorf("read the response: %w", err)
+		return unreadable(err, h.o.Limit)
 	}
 	if h.accept(m, f.id); f.answer.Load() == nil {
 		return fmt.Errorf("%w: the response answers another request", ErrNoAnswer)
@@ -230,6 +230,16 @@ func (h *httpConn) deliver(m *jsonrpc.Message, cause jsonrpc.ID) bool {
 		to.cancel() // what it still waits for
 	}
 	return to != nil
+}
+
+// failOne ends the exchange of the call whose answer cannot be read.
+func (h *httpConn) failOne(bad *jsonrpc.MalformedError, why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.waiting[bad.ID.Key()]; f != nil && f.err == nil {
+		f.err = why
+		f.cancel()
+	}
 }
 
 // drain reads what comes after the answer, so that the connection can be used again.

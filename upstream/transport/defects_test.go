@@ -139,23 +139,23 @@ func TestDefectAnswers(t *testing.T) {
 			"", `unexpected content type "text/html": <h1> Hello</h1>`,
 		}, {
 			"garbage", "-", func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) { status(w, 200, `{"jsonrpc":"2.0",`) },
-			"", "read the response: the message is not complete",
+			"", "unreadable answer (limits.message is 1048576 bytes): the message is not complete",
 		}, {
 			"a long body", "no limit", func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
 				reply(w, m.ID(), `"`+strings.Repeat("x", 1<<20)+`"`)
 			},
-			"", "read the response: the message is longer than the limit",
+			"", "unreadable answer (limits.message is 1048576 bytes): the message is longer than the limit",
 		}, {
 			"a long body with its length", "no limit", func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
 				w.Header().Set("Content-Length", "2000000")
 				status(w, 200, `{`)
 			},
-			"", "the response of 2000000 bytes is longer than the limit",
+			"", "unreadable answer (limits.message is 1048576 bytes): its 2000000 bytes are longer than the limit",
 		}, {
 			"a long event", "no limit", func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
 				writeStream(w, result(m.ID(), `"`+strings.Repeat("x", 1<<20)+`"`))
 			},
-			"", "read the answer: the message is longer than the limit",
+			"", "unreadable answer (limits.message is 1048576 bytes): the message is longer than the limit",
 		}, {
 			"a long event of another", "no limit", func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
 				writeStream(w, result("9", `"`+strings.Repeat("x", 1<<20)+`"`), result(m.ID(), `{}`))

@@ -24,8 +24,9 @@ import (
 const (
 	// guardianArg is the only argument of plait as a guardian.
 	guardianArg = "guardian-of-child-processes"
-	// guardianPatience bounds how long plait waits for its guardian.
+	// guardianPatience bounds how long plait waits for its guardian to listen, guardianGrace how long to end.
 	guardianPatience = 2 * time.Second
+	guardianGrace    = 10 * time.Second
 )
 
 // Guardian ends the children of plait when plait itself is killed and can do nothing any more. It is plait, executed
@@ -37,7 +38,8 @@ type Guardian struct {
 
 	mu     sync.Mutex
 	groups map[int]struct{}
-	cmd    *exec.Cmd // nil: not running
+	cmd    *exec.Cmd  // nil: not running
+	ended  chan error // gets the result of cmd.Wait
 	pipe   *os.File
 	closed bool
 }
@@ -103,9 +105,9 @@ func (g *Guardian) Close() error {
 		return nil
 	}
 	g.pipe.Close()
-	hung := time.AfterFunc(guardianPatience, func() { _ = g.cmd.Process.Kill() })
+	hung := time.AfterFunc(guardianGrace, func() { _ = g.cmd.Process.Kill() })
 	defer hung.Stop()
-	err := g.cmd.Wait()
+	err := <-g.ended
 	g.cmd, g.pipe = nil, nil
 	if err != nil {
 		return fmt.Errorf("end the guardian: %w", err)
@@ -120,10 +122,15 @@ func (g *Guardian) prepare() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.cmd == nil {
+	if !g.runs() {
+		g.discard()
 		g.launch()
 	}
 }
+
+// runs reports whether the guardian lives. The pipe cannot tell: a child that is just being started may hold the other
+// end of it for a moment. mu is held.
+func (g *Guardian) runs() bool { return g.cmd != nil && len(g.ended) == 0 }
 
 // add has the group killed when plait dies.
 func (g *Guardian) add(id int) {
@@ -150,7 +157,7 @@ func (g *Guardian) remove(id int) {
 
 // tell sends one line, or starts the guardian anew, which tells it everything. mu is held.
 func (g *Guardian) tell(sign byte, id int) {
-	if g.cmd != nil && g.write(fmt.Sprintf("%c%d\n", sign, id)) == nil {
+	if g.runs() && g.write(fmt.Sprintf("%c%d\n", sign, id)) == nil {
 		return
 	}
 	g.discard()
@@ -171,7 +178,7 @@ func (g *Guardian) discard() {
 		return
 	}
 	_ = g.cmd.Process.Kill()
-	_ = g.cmd.Wait() // it was killed
+	<-g.ended // it was killed
 	g.pipe.Close()
 	g.cmd, g.pipe = nil, nil
 }
@@ -212,14 +219,16 @@ func (g *Guardian) execute() error {
 	defer in.Close()
 	cmd := &exec.Cmd{
 		Path: file, Args: []string{"plait", guardianArg}, Dir: "/", Stdin: in,
-		Env:         []string{"GOMAXPROCS=1"},
+		Env:         []string{"GOMAXPROCS=1", "GORACE=" + os.Getenv("GORACE")}, // which lets tests end at once
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := cmd.Start(); err != nil {
 		pipe.Close()
 		return err
 	}
-	g.cmd, g.pipe = cmd, pipe
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // Close and discard wait for it
+	g.cmd, g.ended, g.pipe = cmd, ended, pipe
 	return nil
 }
 

@@ -52,11 +52,11 @@ func openHTTP(ctx context.Context, o Options) (Conn, error) {
 		return nil, fmt.Errorf("read the URL: %w", err)
 	}
 	h := &httpConn{
-		inbox: inbox{life: newLife(ctx), handler: o.Handler, log: o.Log.With("server", o.Server.Name)},
+		inbox: inbox{life: newLife(ctx), handler: o.Handler, limit: o.Limit, log: o.Log.With("server", o.Server.Name)},
 		o:     o, url: to,
 		flights: map[*flight]struct{}{}, waiting: map[jsonrpc.ID]*flight{},
 	}
-	h.inbox.deliver, h.send = h.deliver, h.Send
+	h.inbox.deliver, h.fail, h.send = h.deliver, h.failOne, h.Send
 	h.identify("", "", false)
 	return h, nil
 }

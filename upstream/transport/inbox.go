@@ -19,7 +19,9 @@ type inbox struct {
 
 	handler Handler
 	log     hclog.Logger
+	limit   int64                                                // bytes of a message
 	deliver func(m *jsonrpc.Message, cause jsonrpc.ID) bool      // hands an answer to who waits for it
+	fail    func(bad *jsonrpc.MalformedError, why error)         // fails the call whose answer cannot be read
 	send    func(ctx context.Context, answer jsonrpc.Text) error // sends an answer
 }
 
@@ -39,9 +41,9 @@ func (b *inbox) accept(m *jsonrpc.Message, cause jsonrpc.ID) {
 		for each, err := range m.Batch() {
 			switch {
 			case err != nil:
-				b.malformed(err)
+				b.malformed(err, "")
 			case each.Kind() == jsonrpc.Batch:
-				b.malformed(errNestedBatch)
+				b.malformed(errNestedBatch, "")
 			default:
 				b.accept(each, cause)
 			}
@@ -51,18 +53,18 @@ func (b *inbox) accept(m *jsonrpc.Message, cause jsonrpc.ID) {
 
 var errNestedBatch = errors.New("a batch in a batch")
 
-// malformed notes what is no message.
-func (b *inbox) malformed(err error) { b.log.Warn("dropped what is no message", "err", err) }
-
 // serve has a request of the server served and sends the answer.
 func (b *inbox) serve(ctx context.Context, m *jsonrpc.Message, cause jsonrpc.ID) {
-	answer := b.handler.Request(ctx, cause, m)
-	if answer == nil {
-		return
+	if answer := b.handler.Request(ctx, cause, m); answer != nil {
+		b.reply(ctx, answer, m.Method())
 	}
+}
+
+// reply sends the answer to a request for that method.
+func (b *inbox) reply(ctx context.Context, answer jsonrpc.Text, method string) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if err := b.send(ctx, answer); err != nil && b.Err() == nil {
-		b.log.Warn("could not answer a request", "method", m.Method(), "err", err)
+		b.log.Warn("could not answer a request", "method", method, "err", err)
 	}
 }

@@ -25,5 +25,6 @@ func TestMain(m *testing.M) {
 		run()
 		os.Exit(0)
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // for the programs that tests start: else each takes a second to end
 	goleak.VerifyTestMain(m)
 }

@@ -23,7 +23,7 @@ type sseConn struct {
 
 	o     Options
 	url   *url.URL
-	calls jsonrpc.Calls
+	calls calls
 	post  atomic.Pointer[http.Request] // the template, nil until the server has said where to post to
 }
 
@@ -33,7 +33,8 @@ func openSSE(ctx context.Context, o Options) (Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the URL: %w", err)
 	}
-	c := &sseConn{inbox: inbox{life: newLife(ctx), handler: o.Handler, log: o.Log.With("server", o.Server.Name)}, o: o, url: to}
+	c := &sseConn{inbox: inbox{life: newLife(ctx), handler: o.Handler, limit: o.Limit, log: o.Log.With("server", o.Server.Name)}, o: o, url: to}
+	c.fail = c.calls.fail
 	c.deliver, c.send = func(m *jsonrpc.Message, _ jsonrpc.ID) bool { return c.calls.Deliver(m) }, c.Send
 	if o.Server.Transport == config.SSEFirst { // leave time for the other wire
 		var cancel context.CancelFunc
@@ -160,7 +161,7 @@ func (c *sseConn) read(in *events) error {
 		}
 		m, err := a.Message()
 		if err != nil {
-			c.malformed(err)
+			c.malformed(err, "")
 			continue
 		}
 		c.accept(m, "")
@@ -204,7 +205,7 @@ func (c *sseConn) await(ctx context.Context, answer <-chan *jsonrpc.Message, pos
 		select {
 		case m, ok := <-answer:
 			if ok {
-				return m, nil
+				return c.calls.result(m)
 			}
 			select {
 			case err := <-posted:

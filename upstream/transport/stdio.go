@@ -1,13 +1,11 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,8 +42,7 @@ type stdioConn struct {
 	stderr  *stderrLog
 	serving chan struct{} // an element for every request that is being answered
 
-	calls   jsonrpc.Calls
-	refused sync.Map    // *jsonrpc.Message that stands for an unreadable answer → the error why
+	calls   calls
 	batches atomic.Bool // the version allows arrays of messages
 
 	leave    func() // closes leaving: the child shall end
@@ -117,10 +114,7 @@ func (c *stdioConn) Call(ctx context.Context, id jsonrpc.ID, request jsonrpc.Tex
 		if !ok {
 			return nil, c.calls.Err()
 		}
-		if err, bad := c.refused.LoadAndDelete(m); bad {
-			return nil, err.(error) //nolint:errcheck,forcetypeassert // only errors are stored
-		}
-		return m, nil
+		return c.calls.result(m)
 	case <-ctx.Done():
 		c.calls.Remove(id)
 		return nil, ctx.Err()
@@ -353,22 +347,9 @@ func (c *stdioConn) skip(bad *jsonrpc.MalformedError, n int) {
 	}
 	switch {
 	case bad.ID == jsonrpc.Null:
-	case isCall(bad.Excerpt):
+	case bad.Call:
 		c.out.offer(bad.Answer())
 	default:
-		m, err := jsonrpc.Parse(bytes.Clone(bad.Answer().Bytes()))
-		if err != nil {
-			return
-		}
-		c.refused.Store(m, fmt.Errorf("unreadable answer (limits.message is %d bytes): %w", c.limit, bad))
-		if !c.calls.Deliver(m) {
-			c.refused.Delete(m)
-		}
+		c.calls.fail(bad, unreadable(bad, c.limit))
 	}
-}
-
-// isCall guesses from how an unreadable message begins whether it has a method rather than a result or an error.
-func isCall(excerpt string) bool {
-	before, _, found := strings.Cut(excerpt, `"method"`)
-	return found && !strings.Contains(before, `"result"`) && !strings.Contains(before, `"error"`)
 }

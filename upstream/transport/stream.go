@@ -91,7 +91,7 @@ func (h *httpConn) read(s *stream, f *flight) error {
 		m, err := a.Message()
 		if err != nil {
 			s.bad = err
-			h.malformed(err)
+			h.malformed(err, cause)
 		} else {
 			h.accept(m, cause)
 		}
@@ -119,7 +119,7 @@ func (h *httpConn) await(ctx context.Context, s *stream, f *flight) (*stream, er
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case s.bad != nil:
-			return nil, fmt.Errorf("read the answer: %w", s.bad)
+			return nil, unreadable(s.bad, h.o.Limit)
 		case s.id == "" && errors.Is(err, io.EOF):
 			return nil, ErrNoAnswer
 		case s.id == "":
