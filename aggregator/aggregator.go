@@ -20,6 +20,8 @@ type Options struct {
 	Guardian *transport.Guardian // kills children when plait is killed; nil: nobody does
 	Version  string              // of plait
 	Log      hclog.Logger
+	// Redact takes secrets out of what clients are told of errors, which quotes servers; nil leaves it as it is.
+	Redact func(text string) string
 }
 
 // Aggregator is the configured servers as one. Any goroutine may call its methods.
@@ -28,6 +30,7 @@ type Aggregator struct {
 	namer   *catalog.Namer
 	servers *upstream.Set
 	version string
+	redact  func(string) string
 	log     hclog.Logger
 
 	mu           sync.Mutex
@@ -43,13 +46,16 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 	if opts.Log == nil {
 		opts.Log = hclog.NewNullLogger()
 	}
+	if opts.Redact == nil {
+		opts.Redact = func(text string) string { return text }
+	}
 	return &Aggregator{
 		cfg:   cfg,
 		namer: catalog.NewNamer(cfg.Naming, cfg.Servers),
 		servers: upstream.NewSet(ctx, cfg.Servers, upstream.Options{
 			Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Log: opts.Log.Named("upstream"),
 		}),
-		version: opts.Version, log: opts.Log,
+		version: opts.Version, redact: opts.Redact, log: opts.Log,
 		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
 	}
 }

@@ -19,7 +19,7 @@ func invalid(err error) error {
 
 // failure makes the answer to a request that did not work.
 func (s *Session) failure(m *jsonrpc.Message, err error) jsonrpc.Text {
-	e := &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: err.Error()}
+	e := &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: s.agg.redact(err.Error())}
 	var down *upstream.DownError
 	var late *upstream.TimeoutError
 	var known *jsonrpc.Error

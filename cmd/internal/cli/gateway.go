@@ -28,7 +28,9 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging) (*gateway
 		return nil, err
 	}
 	guardian := transport.NewGuardian(log)
-	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{Log: log, Guardian: guardian, Version: readVersion().Version})
+	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
+		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean,
+	})
 	return &gateway{Aggregator: agg, log: log, logFile: file, guardian: guardian}, nil
 }
 
