@@ -49,17 +49,19 @@ func (s *Session) complete(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Tex
 
 // referred returns the server that a reference belongs to, and the reference as that server knows it.
 func (s *Session) referred(ctx context.Context, ref jsonrpc.Raw) (catalog.Ref, error) {
-	found, err := s.view().Completion(ref)
-	if err != nil {
-		for _, l := range []protocol.List{protocol.Prompts, protocol.Resources, protocol.Templates} {
-			s.want(ctx, l)
+	var found []catalog.Ref
+	look := func(c *catalog.Catalog) error {
+		var err error
+		found, err = c.Completion(ref)
+		return err
+	}
+	var err error
+	for _, l := range []protocol.List{protocol.Prompts, protocol.Templates, protocol.Resources} {
+		if err = s.until(ctx, l, look); err == nil {
+			return found[0], nil
 		}
-		found, err = s.view().Completion(ref)
 	}
-	if err != nil {
-		return catalog.Ref{}, invalid(err)
-	}
-	return found[0], nil
+	return catalog.Ref{}, invalid(err)
 }
 
 // limitValues cuts a completion that has more values than allowed.

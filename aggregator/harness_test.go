@@ -194,6 +194,9 @@ func (c *client) callAs(ctx context.Context, id, method, params string) *jsonrpc
 func (c *client) result(method, params string) string {
 	c.t.Helper()
 	m := c.call(method, params)
+	if m == nil {
+		c.t.Fatalf("%s %s: no answer", method, params)
+	}
 	if m.Error() != nil {
 		c.t.Fatalf("%s %s: %v", method, params, m.Error())
 	}
@@ -204,6 +207,9 @@ func (c *client) result(method, params string) string {
 func (c *client) fails(method, params string, code int) *jsonrpc.Error {
 	c.t.Helper()
 	m := c.call(method, params)
+	if m == nil {
+		c.t.Fatalf("%s %s: no answer", method, params)
+	}
 	if m.Error() == nil || m.Error().Code != code {
 		c.t.Fatalf("%s %s: got %s, want error %d", method, params, m.Text().Bytes(), code)
 	}

@@ -17,8 +17,9 @@ const superset = `{"tools":{"listChanged":true},"prompts":{"listChanged":true},`
 
 const superset25c = superset + `,"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`
 
-// initialize starts the sessions with the servers and answers at once, except that a single server whose
-// names pass unchanged is waited for, within startup.wait, so that its capabilities and instructions pass too.
+// initialize answers at once, and only the client's next message starts the sessions with the servers: some
+// clients start a second process just to look. A single server whose names pass unchanged is waited for,
+// within startup.wait, so that its capabilities and instructions pass too.
 func (s *Session) initialize(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	if err := jsonrpc.CheckMembers(m.Params(), "protocolVersion", "capabilities", "clientInfo", "_meta"); err != nil {
 		return nil, invalid(err)
@@ -37,7 +38,7 @@ func (s *Session) initialize(ctx context.Context, m *jsonrpc.Message) (jsonrpc.T
 	return jsonrpc.Result(m.ID(), s.welcome(ctx, hello.Version)), nil
 }
 
-// greet opens the sessions with the servers. It returns false when that was done before.
+// greet remembers what the client said of itself. It returns false when that was done before.
 func (s *Session) greet(hello upstream.Hello) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,11 +46,20 @@ func (s *Session) greet(hello upstream.Hello) bool {
 		return false
 	}
 	s.hello = &hello
-	s.servers = s.agg.servers.Open(s, hello)
+	return true
+}
+
+// begin opens the sessions with the servers, once.
+func (s *Session) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hello == nil || s.servers != nil || s.closed {
+		return
+	}
+	s.servers = s.agg.servers.Open(s, *s.hello)
 	for _, server := range s.servers {
 		s.byName[server.Name()] = server
 	}
-	return true
 }
 
 // welcome makes the result of initialize.
@@ -58,6 +68,7 @@ func (s *Session) welcome(ctx context.Context, version string) jsonrpc.Raw {
 	if s.agg.transparent() {
 		ctx, cancel := context.WithTimeout(ctx, s.agg.cfg.Startup.Wait)
 		defer cancel()
+		s.begin()
 		only := s.all()[0]
 		_ = only.AwaitSettled(ctx) // too late is as good as down
 		if result := only.Hello(); result != nil {

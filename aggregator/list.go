@@ -53,6 +53,36 @@ func (s *Session) frame(l protocol.List, items jsonrpc.Raw) jsonrpc.Raw {
 	return jsonrpc.Set(frame, items, l.Member())
 }
 
+// until looks something up in the catalog until it is there or every server has read the list, see want. It
+// waits for no server but those that the look-up needs. The error is that of look.
+func (s *Session) until(ctx context.Context, l protocol.List, look func(*catalog.Catalog) error) error {
+	if look(s.view()) == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	all := make(chan struct{})
+	s.start(func() {
+		s.want(ctx, l)
+		close(all)
+	})
+	for {
+		s.mu.Lock()
+		news := s.news
+		s.mu.Unlock()
+		if look(s.view()) == nil {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-all:
+			return look(s.view())
+		case <-s.quit:
+			return errGone
+		}
+	}
+}
+
 // want lets every server read a list and waits until all have, or are known to be down. The first request for
 // a list decides how long that may take: startup.wait. What comes later is announced by list_changed.
 func (s *Session) want(ctx context.Context, l protocol.List) {

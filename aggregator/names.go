@@ -44,11 +44,12 @@ func (s *Session) byItsName(ctx context.Context, m *jsonrpc.Message, l protocol.
 
 // find looks a tool or prompt up, waiting for servers that have not listed theirs yet.
 func (s *Session) find(ctx context.Context, l protocol.List, name string) (catalog.Entry, error) {
-	entry, err := look(s.view(), l, name)
-	if err != nil {
-		s.want(ctx, l)
-		entry, err = look(s.view(), l, name)
-	}
+	var entry catalog.Entry
+	err := s.until(ctx, l, func(c *catalog.Catalog) error {
+		var err error
+		entry, err = look(c, l, name)
+		return err
+	})
 	if err != nil {
 		return entry, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "%s%s", err, s.hint(name))
 	}

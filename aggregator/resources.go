@@ -80,9 +80,15 @@ func at(m *jsonrpc.Message, uri, name string) jsonrpc.Raw {
 // locate says which servers may own a resource, the likeliest first: who listed it, who named it in a result,
 // whose template matches, who alone lists that authority.
 func (s *Session) locate(ctx context.Context, uri string) catalog.Resolution {
-	s.want(ctx, protocol.Resources)
-	s.want(ctx, protocol.Templates)
 	found := s.view().Resource(uri)
+	for _, l := range []protocol.List{protocol.Resources, protocol.Templates} {
+		_ = s.until(ctx, l, func(c *catalog.Catalog) error {
+			if found = c.Resource(uri); found.Sure() {
+				return nil
+			}
+			return unknown(uri)
+		})
+	}
 	if to, ok := s.learned.find(uri); ok && !found.Sure() {
 		return catalog.Resolution{Step: catalog.Listed, Targets: []catalog.Target{{Server: to.server.Name(), URI: to.name}}}
 	}

@@ -32,6 +32,7 @@ type Session struct {
 	hello    *upstream.Hello // nil before initialize
 	servers  []*upstream.Session
 	byName   map[string]*upstream.Session
+	news     chan struct{}             // closed, and made anew, when the catalog is to be built anew
 	waits    [protocol.Lists]time.Time // until when each list waits for servers; zero: nobody asked
 	shown    [protocol.Lists]jsonrpc.Raw
 	catalog  *catalog.Catalog // nil: to be built anew
@@ -53,7 +54,7 @@ var (
 func newSession(a *Aggregator, out jsonrpc.Sender) *Session {
 	s := &Session{
 		agg: a, out: &gate{out: out}, log: a.log,
-		quit: make(chan struct{}), kick: make(chan struct{}, 1),
+		quit: make(chan struct{}), news: make(chan struct{}), kick: make(chan struct{}, 1),
 		byName: map[string]*upstream.Session{}, parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
 		learned: newOwners(), tasks: newOwners(), answered: newOwners(), subs: map[string]bool{},
 	}
@@ -71,6 +72,7 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the first request is initialize"))
 	}
 	if m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
+		s.begin()
 		s.out.open() // what it awaits must reach it, even if it never said that it is initialized
 	}
 	answer, err := serve(s, ctx, m)
@@ -96,6 +98,7 @@ func (s *Session) start(f func()) {
 func (s *Session) Notification(m *jsonrpc.Message) {
 	switch m.Method() {
 	case protocol.Initialized:
+		s.begin()
 		s.start(s.out.open)
 	case protocol.Progress:
 		s.clientProgress(m)

@@ -66,6 +66,8 @@ func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
 	s.agg.remember(server)
 	s.mu.Lock()
 	s.catalog = nil
+	close(s.news)
+	s.news = make(chan struct{})
 	s.mu.Unlock()
 	s.kickOff()
 }

@@ -129,15 +129,20 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 
 	s.mu.Lock()
 	s.calls[id] = p
+	l.calls++
 	s.mu.Unlock()
 	m, err := l.conn.Call(ctx, id, p.text(id))
 	s.mu.Lock()
 	delete(s.calls, id)
-	asks := p.asks
+	l.calls--
+	asks, last := p.asks, l.calls == 0 && s.link != l
 	if err == nil && p.Progress != nil && p.becameTask(m) {
 		s.keepTask(id, p)
 	}
 	s.mu.Unlock()
+	if last { // leave waits for it
+		s.change(func() {})
+	}
 
 	if err == nil || ctx.Err() == nil {
 		return m, err

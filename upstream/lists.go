@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
+	"github.com/plait-mcp/plait/upstream/transport"
 )
 
 const (
@@ -121,7 +123,8 @@ func (s *Session) take(l protocol.List) bool {
 func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 	defer s.kick()
 	got, err := s.fetch(ctx, link, l)
-	gone := err != nil && ctx.Err() != nil // the next link reads it
+	var lost *transport.SessionLostError
+	gone := err != nil && (ctx.Err() != nil || errors.As(err, &lost)) // the next link reads it
 	if s.put(l, got, err) {
 		s.each(func(c Client) { c.Changed(s, l) })
 	}

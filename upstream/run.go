@@ -160,11 +160,20 @@ func (s *Session) serve(ctx context.Context, l *link) error {
 	}
 }
 
-// leave ends a link that is lost or not wanted any more.
+// leave ends a link that is lost or not wanted any more. Of one that the server forgot, the calls in flight
+// come to their own end first: each learns whether the server took it, and one that it took may be answered.
 func (s *Session) leave(ctx context.Context, l *link, err error) {
 	s.change(func() { s.state, s.link, s.err = Connecting, nil, err })
 	l.drop(err)
-	s.end(ctx, l.conn)
+	var lost *transport.SessionLostError
+	if !errors.As(err, &lost) {
+		s.end(ctx, l.conn)
+		return
+	}
+	s.work.Go(func() {
+		_ = s.await(ctx, func() bool { return l.calls == 0 })
+		s.end(ctx, l.conn)
+	})
 }
 
 // end closes a wire, bounded, whatever has become of ctx.

@@ -58,6 +58,7 @@ type link struct {
 	version      string
 	result       jsonrpc.Raw // of initialize
 	capabilities jsonrpc.Raw
+	calls        int // in flight; guarded by Session.mu
 
 	once sync.Once
 	lost chan struct{}
