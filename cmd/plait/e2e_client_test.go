@@ -8,13 +8,23 @@ import (
 )
 
 // together is the configuration of every real server at once: server-everything over the three wires, and two others.
-func together(tb testing.TB, e everythings) string {
+func together(tb testing.TB, e map[string]everything) string {
 	tb.Helper()
 	servers := filesAndMemory(tb, tb.TempDir())
-	for _, wire := range wires {
-		servers[wire] = e.server(wire, "ev-"+wire)
+	for wire, server := range e {
+		servers[wire] = server.server("ev-" + wire)
 	}
 	return configFile(tb, servers)
+}
+
+// startEverythings starts a server-everything on each wire.
+func startEverythings(tb testing.TB) map[string]everything {
+	tb.Helper()
+	e := map[string]everything{}
+	for _, wire := range wires {
+		e[wire] = startEverything(tb, wire)
+	}
+	return e
 }
 
 // TestE2EOfficialClient lets the client of the official TypeScript SDK use all that server-everything has, over
@@ -60,7 +70,7 @@ func TestE2ECapabilities(t *testing.T) {
 			list := []string{"--profile", profile, "--only", "^list tools$"}
 			through := recordClient(t, append(list, throughPlait(t, config)...)...).step("list tools").listed(t, "tools")
 			for _, wire := range wires {
-				direct := recordClient(t, append(list, e.directly(wire)...)...).step("list tools").listed(t, "tools")
+				direct := recordClient(t, append(list, e[wire].directly()...)...).step("list tools").listed(t, "tools")
 				if len(direct) != want {
 					t.Errorf("directly over %s: %d tools, want %d: %q", wire, len(direct), want, direct)
 				}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,32 +87,43 @@ func testEnv(tb testing.TB) []string {
 		"GORACE=atexit_sleep_ms=0", "NO_COLOR=1")
 }
 
-// output is what a program has printed.
-type output struct {
-	stdout, stderr []byte
+// program is a program of the tests, and what it has printed.
+type program struct {
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
 	err            error // it did not exit with 0
 }
 
-// runProgram runs a program of the tests to its end, which must come within the bound for what hangs. What it
-// leaves of its process group is killed.
-func runProgram(tb testing.TB, env []string, args ...string) output {
+// newProgram prepares a program.
+func newProgram(tb testing.TB, env []string, args ...string) *program {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*hung)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir, cmd.Env = tb.TempDir(), env
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	group(cmd)
-	cmd.WaitDelay = 5 * time.Second
-	err := cmd.Run()
-	killGroup(cmd)
+	tb.Cleanup(cancel)
+	p := &program{cmd: exec.CommandContext(ctx, args[0], args[1:]...)}
+	p.cmd.Dir, p.cmd.Env = tb.TempDir(), env
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	p.cmd.WaitDelay = 5 * time.Second
+	group(p.cmd)
+	return p
+}
+
+// run runs the program to its end, which must come within the bound for what hangs. What it leaves of its process
+// group is killed.
+func (p *program) run() {
+	p.err = p.cmd.Run()
+	killGroup(p.cmd)
+}
+
+// check fails the test if the program or plait beneath it failed.
+func (p *program) check(tb testing.TB) {
+	tb.Helper()
+	broken := p.err != nil
 	for _, sign := range []string{"WARNING: DATA RACE", "panic:", "fatal error:"} {
-		if bytes.Contains(stderr.Bytes(), []byte(sign)) {
-			tb.Errorf("%s\n%s", sign, stderr.Bytes())
-		}
+		broken = broken || bytes.Contains(p.stderr.Bytes(), []byte(sign))
 	}
-	return output{stdout.Bytes(), stderr.Bytes(), err}
+	if broken {
+		tb.Errorf("%q: %v\n%s", p.cmd.Args, p.err, p.stderr.Bytes())
+	}
 }
 
 // serveNode runs a server in Node.js on a free port until the test ends, and returns once it says that it listens.
@@ -156,49 +168,55 @@ func serveNode(tb testing.TB, args ...string) (port int) {
 func everythingServer(tb testing.TB, wire string) []string {
 	tb.Helper()
 	return []string{
-		"--import", "file://" + filepath.ToSlash(peerFile(tb, "frozen.mjs")),
+		"--import", fileURL(peerFile(tb, "frozen.mjs")),
 		npmFile(tb, "@modelcontextprotocol/server-everything", "dist", "index.js"), wire,
 	}
 }
 
-// everythings are the three wires of server-everything, running where they are servers of their own.
-type everythings struct {
-	node, http, sse string
-	stdio           []string // command line
-}
-
-func startEverythings(tb testing.TB) everythings {
-	tb.Helper()
-	e := everythings{node: nodeJS(tb, 20), stdio: everythingServer(tb, "stdio")}
-	e.http = fmt.Sprintf("http://127.0.0.1:%d/mcp", serveNode(tb, everythingServer(tb, "streamableHttp")...))
-	e.sse = fmt.Sprintf("http://127.0.0.1:%d/sse", serveNode(tb, everythingServer(tb, "sse")...))
-	return e
+// fileURL returns the URL of a file, which is what --import takes on every platform.
+func fileURL(file string) string {
+	return (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(file), "/")}).String()
 }
 
 // wires are the ways to reach server-everything.
 var wires = []string{"http", "sse", "stdio"}
 
-// server returns the entry of the configuration for a wire.
-func (e everythings) server(wire, prefix string) map[string]any {
+// everything is a server-everything on one of the wires.
+type everything struct {
+	url     string   // running, unless
+	command []string // is to be run
+}
+
+// startEverything starts a server-everything that lives as long as the test. On stdio everybody starts it anew.
+func startEverything(tb testing.TB, wire string) everything {
+	tb.Helper()
 	switch wire {
 	case "http":
-		return map[string]any{"url": e.http, "prefix": prefix}
+		return everything{url: fmt.Sprintf("http://127.0.0.1:%d/mcp", serveNode(tb, everythingServer(tb, "streamableHttp")...))}
 	case "sse":
-		return map[string]any{"url": e.sse, "prefix": prefix}
+		return everything{url: fmt.Sprintf("http://127.0.0.1:%d/sse", serveNode(tb, everythingServer(tb, "sse")...))}
 	default:
-		return map[string]any{"command": e.node, "args": e.stdio, "prefix": prefix}
+		return everything{command: append([]string{nodeJS(tb, 20)}, everythingServer(tb, "stdio")...)}
 	}
 }
 
-// directly returns the arguments of client.mjs for a wire without plait.
-func (e everythings) directly(wire string) []string {
-	switch wire {
-	case "http":
-		return []string{"--http", e.http}
-	case "sse":
-		return []string{"--sse", e.sse}
+// server returns the entry of the configuration.
+func (e everything) server(prefix string) map[string]any {
+	if e.url != "" {
+		return map[string]any{"url": e.url, "prefix": prefix}
+	}
+	return map[string]any{"command": e.command[0], "args": e.command[1:], "prefix": prefix}
+}
+
+// directly returns the arguments of client.mjs without plait.
+func (e everything) directly() []string {
+	switch {
+	case strings.HasSuffix(e.url, "/sse"):
+		return []string{"--sse", e.url}
+	case e.url != "":
+		return []string{"--http", e.url}
 	default:
-		return append([]string{"--", e.node}, e.stdio...)
+		return append([]string{"--"}, e.command...)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -31,20 +32,34 @@ type seen struct {
 // recordClient runs client.mjs, all of whose steps must end as they should.
 func recordClient(tb testing.TB, args ...string) *transcript {
 	tb.Helper()
-	file := filepath.Join(tb.TempDir(), "transcript.json")
-	got := runProgram(tb, testEnv(tb), append([]string{nodeJS(tb, 20), peerFile(tb, "client.mjs"), "--out", file}, args...)...)
-	if got.err != nil {
-		tb.Errorf("client.mjs %q: %v\n%s", args, got.err, got.stderr)
+	return recordClients(tb, args)[0]
+}
+
+// recordClients runs client.mjs with each list of arguments, all at the same time: most of it is waiting. The
+// clock of the clients is frozen like that of the servers.
+func recordClients(tb testing.TB, runs ...[]string) []*transcript {
+	tb.Helper()
+	var all sync.WaitGroup
+	programs, files := make([]*program, len(runs)), make([]string, len(runs))
+	for i, args := range runs {
+		files[i] = filepath.Join(tb.TempDir(), "transcript.json")
+		node := []string{nodeJS(tb, 20), "--import", fileURL(peerFile(tb, "frozen.mjs")), peerFile(tb, "client.mjs"), "--out", files[i]}
+		programs[i] = newProgram(tb, testEnv(tb), append(node, args...)...)
+		all.Go(programs[i].run)
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		tb.Fatal(err)
+	all.Wait()
+	texts := make([]*transcript, len(runs))
+	for i, p := range programs {
+		p.check(tb)
+		text, err := os.ReadFile(files[i])
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &texts[i]); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	var t transcript
-	if err := json.Unmarshal(text, &t); err != nil {
-		tb.Fatal(err)
-	}
-	return &t
+	return texts
 }
 
 // throughPlait returns the arguments of client.mjs for plait with a configuration.
