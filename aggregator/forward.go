@@ -22,12 +22,15 @@ func (s *Session) failure(m *jsonrpc.Message, err error) jsonrpc.Text {
 	e := &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: s.agg.redact(err.Error())}
 	var down *upstream.DownError
 	var late *upstream.TimeoutError
+	var failed *upstream.CallError
 	var known *jsonrpc.Error
 	switch {
 	case errors.As(err, &down): // also when it wraps what the server said to initialize
 		e.Data = condition(down.Server, down.State.String())
 	case errors.As(err, &late):
 		e.Data = condition(late.Server, "timeout")
+	case errors.As(err, &failed):
+		e.Data = condition(failed.Server, failed.State)
 	case errors.As(err, &known):
 		e = known
 	}

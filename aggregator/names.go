@@ -51,7 +51,7 @@ func (s *Session) find(ctx context.Context, l protocol.List, name string) (catal
 		return err
 	})
 	if err != nil {
-		return entry, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "%s%s", err, s.hint(name))
+		return entry, s.unknown(err, name)
 	}
 	return entry, nil
 }
@@ -63,13 +63,18 @@ func look(c *catalog.Catalog, l protocol.List, name string) (catalog.Entry, erro
 	return c.Tool(name)
 }
 
-// hint says which server that is down the name may belong to. It is for people; nothing is routed by it.
-func (s *Session) hint(name string) string {
+// unknown is the error for a name that nobody has. It says which server that is down the name may belong to, for
+// people: nothing is routed by it.
+func (s *Session) unknown(err error, name string) error {
 	for _, server := range s.all() {
 		status := server.Status()
 		if prefix := s.agg.namer.Prefix(server.Name()); status.State != upstream.Ready && strings.HasPrefix(name, prefix) {
-			return fmt.Sprintf(" (%s)", (&upstream.DownError{Status: status}).Error())
+			return &jsonrpc.Error{
+				Code:    jsonrpc.CodeInvalidParams,
+				Message: s.agg.redact(fmt.Sprintf("%s (%s)", err, &upstream.DownError{Status: status})),
+				Data:    condition(server.Name(), status.State.String()),
+			}
 		}
 	}
-	return ""
+	return invalid(err)
 }

@@ -73,15 +73,21 @@ func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
 	}
 }
 
-// explain names the server in an error.
+// explain names the server, its state and the next step in an error.
 func (s *Session) explain(err error) error {
 	var down *DownError
 	var late *TimeoutError
+	var lost *transport.SessionLostError
+	var exit *transport.ExitError
 	switch {
 	case err == nil, errors.As(err, &down), errors.As(err, &late), errors.Is(err, context.Canceled):
 		return err
+	case errors.As(err, &exit):
+		return &CallError{s.server.Name, "lost", "try its command in a terminal", err}
+	case errors.As(err, &lost):
+		return &CallError{s.server.Name, "lost", "try again", err}
 	}
-	return fmt.Errorf("server %q: %w", s.server.Name, err)
+	return &CallError{s.server.Name, Ready.String(), "try again, or see what the server says", err}
 }
 
 // ready returns the link, waiting for one that is being made. A call to a server that is down tries it at

@@ -49,5 +49,19 @@ func (e *DownError) Error() string {
 	return text
 }
 
+// CallError says that a call failed which a server has, or may have, taken.
+type CallError struct {
+	Server string
+	State  string // ready, or lost when the server went away during the call
+	Next   string // what a person can do about it
+	Err    error
+}
+
+// Error names the server and the next step.
+func (e *CallError) Error() string { return fmt.Sprintf("server %q: %v; %s", e.Server, e.Err, e.Next) }
+
+// Unwrap returns why the call failed.
+func (e *CallError) Unwrap() error { return e.Err }
+
 // Unwrap returns why the server is down.
 func (e *DownError) Unwrap() error { return e.Err }

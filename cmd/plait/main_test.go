@@ -15,6 +15,7 @@ import (
 // PLAIT_TEST_PROGRAM set to one of these names; each returns its exit code.
 var programs = map[string]func() int{
 	"bench-server": benchServer,
+	"fault-child":  faultChild,
 	"story-server": storyServer,
 }
 

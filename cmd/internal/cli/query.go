@@ -198,13 +198,13 @@ func (q *query) explain(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	state, about := jsonrpc.GetString(e.Data, "state")
+	state, _ := jsonrpc.GetString(e.Data, "state")
 	switch {
 	case e.Code == jsonrpc.CodeInvalidParams || e.Code == codeNoResource:
 		return &exitError{exitUsage, err}
 	case e.Code == jsonrpc.CodeInternal && state == "timeout":
 		return &exitError{exitTimeout, err}
-	case e.Code == jsonrpc.CodeInternal && about: // the state of a server that is down
+	case e.Code == jsonrpc.CodeInternal && state != "" && state != upstream.Ready.String():
 		return &exitError{exitUnreachable, err}
 	}
 	return err
