@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -141,7 +142,7 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 	s.mu.Lock()
 	delete(s.calls, id)
 	l.calls--
-	asks, last := p.asks, l.calls == 0 && s.link != l
+	asks, last := slices.Collect(maps.Values(p.asks)), l.calls == 0 && s.link != l
 	if err == nil && p.Progress != nil && p.becameTask(m) {
 		s.keepTask(id, p)
 	}
