@@ -29,10 +29,15 @@ func TestT60TwoAtOnce(t *testing.T) {
 	journal := filepath.Join(t.TempDir(), "journal")
 	yaml := `mcpServers: {a: {command: "$self", env: {` + childRole + `: server, PLAIT_TEST_JOURNAL: ` + journal + `}}, b: {command: x, disabled: true}}`
 	one, other := plait(t, yaml), plait(t, yaml)
-	probe := one.wire()
-	probe.send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":` + hello(latest) + `}`)
-	probe.next()
-	w := other.wire()
+	look := one.wire() // a client that only looks costs nothing
+	look.send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":` + hello(latest) + `}`)
+	look.next()
+	look.end()
+	if all := children(t); len(all) != 0 {
+		t.Errorf("children %v for a client that only looked", all)
+	}
+	probe, w := one.wire(), other.wire()
+	probe.hello(latest)
 	w.hello(latest)
 	eventually(t, "both children run", func() bool { return strings.Count(text(t, journal), "initialize {") == 2 })
 	probe.end()

@@ -92,7 +92,6 @@ func TestT52Progress(t *testing.T) {
 		c.Notify("notifications/progress", `{"progressToken":"other","progress":9}`)
 		c.Notify("notifications/progress", `{"progressToken":12345,"progress":9}`)
 		c.Result(`{"content":[]}`)
-		c.Progress("4")
 	})
 	b := with(t, "u", nil)
 	c := plait(t, two, a, b).open()
@@ -110,7 +109,11 @@ func TestT52Progress(t *testing.T) {
 			t.Fatalf("progress (-want +got):\n%s", d)
 		}
 	}
+	token, _ := jsonrpc.Get(a.Received("tools/call")[2].Params(), "_meta", "progressToken")
+	a.Notify("notifications/progress", `{"progressToken":`+string(token)+`,"progress":4}`)
 	c.result("tools/call", `{"name":"a_t"}`)
+	a.Notify("notifications/message", `{"level":"info","data":"end"}`)
+	c.await("notifications/message", 1)
 	if n := len(c.received("notifications/progress")); n != 9 {
 		t.Errorf("progress that nobody asked for")
 	}

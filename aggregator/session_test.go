@@ -41,6 +41,7 @@ func TestVersionNegotiation(t *testing.T) {
 		if _, has := jsonrpc.Get(result, "capabilities", "tasks"); has != (want == "2025-11-25") {
 			t.Errorf("%s: tasks declared: %v", offered, has)
 		}
+		c.notify("notifications/initialized", "")
 		sent, _ := jsonrpc.GetString(a.Await(t, "initialize", before+1)[before].Params(), "protocolVersion")
 		equal(t, "offered to the server", sent, want)
 		if tools := names(t, c.result("tools/list", ""), "tools", "name"); !cmp.Equal(tools, []string{"a_t", "b_u"}) {
