@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 				}
 			}
 			if passed == 0 {
-				t.Errorf("no check passed:\n%s%s", p.stdout.Bytes(), p.stderr.Bytes())
+				t.Errorf("no check passed:\n%s%s", p.stdout.Bytes(), p.stderr.String())
 			}
 		})
 	}

@@ -35,7 +35,7 @@ func TestDifferential(t *testing.T) {
 			}
 			for i, way := range []string{alone, several} {
 				t.Run(way, func(t *testing.T) {
-					want, got := comparable(t, texts[0], wire, way), comparable(t, texts[1+i], wire, way)
+					want, got := withoutDifferences(t, texts[0], wire, way), withoutDifferences(t, texts[1+i], wire, way)
 					compare(t, want, got)
 				})
 			}
@@ -43,8 +43,8 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// comparable returns a copy of the transcript in which everything that applies is undone.
-func comparable(t *testing.T, text *transcript, wire, way string) *transcript {
+// withoutDifferences returns a copy of the transcript in which everything that applies is undone.
+func withoutDifferences(t *testing.T, text *transcript, wire, way string) *transcript {
 	t.Helper()
 	encoded, err := json.Marshal(text)
 	if err != nil {

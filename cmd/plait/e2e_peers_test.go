@@ -101,6 +101,7 @@ func mcpGoClient(t *testing.T, config string) toolClient {
 	}
 	return toolClient{
 		list: func(t *testing.T) []string {
+			t.Helper()
 			got, err := c.ListTools(t.Context(), mcp.ListToolsRequest{})
 			if err != nil {
 				t.Fatal(err)
@@ -112,6 +113,7 @@ func mcpGoClient(t *testing.T, config string) toolClient {
 			return names
 		},
 		call: func(t *testing.T, tool string, args map[string]string) string {
+			t.Helper()
 			var r mcp.CallToolRequest
 			r.Params.Name, r.Params.Arguments = tool, args
 			got, err := c.CallTool(t.Context(), r)
@@ -133,6 +135,7 @@ func goSDKClient(t *testing.T, config string) toolClient {
 	}
 	return toolClient{
 		list: func(t *testing.T) []string {
+			t.Helper()
 			var names []string
 			for tool, err := range session.Tools(t.Context(), nil) {
 				if err != nil {
@@ -143,6 +146,7 @@ func goSDKClient(t *testing.T, config string) toolClient {
 			return names
 		},
 		call: func(t *testing.T, tool string, args map[string]string) string {
+			t.Helper()
 			got, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: tool, Arguments: args})
 			if err != nil {
 				t.Fatal(err)
@@ -168,20 +172,25 @@ func unescaped(text []byte) string { return strings.ReplaceAll(string(text), `\"
 // clientConfig writes the configuration of a client with plait as the only server.
 func clientConfig(t *testing.T, config string) string {
 	t.Helper()
-	return configFile(t, map[string]any{
+	return jsonFile(t, map[string]any{"mcpServers": map[string]any{
 		"plait": map[string]any{"command": plaitProgram(t), "args": []string{"serve", "--config", config}},
-	})
+	}})
 }
 
 // inspector is mcp-inspector --cli, which starts plait for each request.
 func inspector(t *testing.T, config string) toolClient {
+	t.Helper()
 	command := []string{
 		nodeJS(t, 22), npmFile(t, "@modelcontextprotocol/inspector", "clients", "launcher", "build", "index.js"),
 		"--cli", "--config", clientConfig(t, config), "--server", "plait", "--method",
 	}
 	return toolClient{
-		list: func(t *testing.T) []string { return printedTools(t, append(command, "tools/list")) },
+		list: func(t *testing.T) []string {
+			t.Helper()
+			return printedTools(t, append(command, "tools/list"))
+		},
 		call: func(t *testing.T, tool string, args map[string]string) string {
+			t.Helper()
 			return printedResult(t, append(command, "tools/call", "--tool-name", tool), "--tool-arg", args)
 		},
 	}
@@ -189,10 +198,15 @@ func inspector(t *testing.T, config string) toolClient {
 
 // mcporter starts plait for each request.
 func mcporter(t *testing.T, config string) toolClient {
+	t.Helper()
 	command := []string{nodeJS(t, 22), npmFile(t, "mcporter", "dist", "cli.js"), "--config", clientConfig(t, config)}
 	return toolClient{
-		list: func(t *testing.T) []string { return printedTools(t, append(command, "list", "plait", "--json")) },
+		list: func(t *testing.T) []string {
+			t.Helper()
+			return printedTools(t, append(command, "list", "plait", "--json"))
+		},
 		call: func(t *testing.T, tool string, args map[string]string) string {
+			t.Helper()
 			return printedResult(t, append(command, "call", "plait."+tool, "--output", "json"), "", args)
 		},
 	}

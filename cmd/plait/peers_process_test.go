@@ -22,8 +22,8 @@ func freePort(tb testing.TB) int {
 	return address.Port
 }
 
-// watchedLog keeps what a process prints and closes found when it has printed what is wanted.
-type watchedLog struct {
+// printedLog keeps what a process prints, and closes found, if there is one, when it has printed what is wanted.
+type printedLog struct {
 	want  string
 	found chan struct{}
 
@@ -32,18 +32,18 @@ type watchedLog struct {
 	seen bool
 }
 
-func (l *watchedLog) Write(p []byte) (int, error) {
+func (l *printedLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text.Write(p)
-	if !l.seen && bytes.Contains(l.text.Bytes(), []byte(l.want)) {
+	if l.found != nil && !l.seen && bytes.Contains(l.text.Bytes(), []byte(l.want)) {
 		l.seen = true
 		close(l.found)
 	}
 	return len(p), nil
 }
 
-func (l *watchedLog) String() string {
+func (l *printedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()

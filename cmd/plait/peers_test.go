@@ -89,9 +89,10 @@ func testEnv(tb testing.TB) []string {
 
 // program is a program of the tests, and what it has printed.
 type program struct {
-	cmd            *exec.Cmd
-	stdout, stderr bytes.Buffer
-	err            error // it did not exit with 0
+	cmd    *exec.Cmd
+	stdout bytes.Buffer
+	stderr printedLog // which some clients write to after they are closed
+	err    error      // it did not exit with 0
 }
 
 // newProgram prepares a program.
@@ -117,12 +118,12 @@ func (p *program) run() {
 // check fails the test if the program or plait beneath it failed.
 func (p *program) check(tb testing.TB) {
 	tb.Helper()
-	broken := p.err != nil
+	broken, stderr := p.err != nil, p.stderr.String()
 	for _, sign := range []string{"WARNING: DATA RACE", "panic:", "fatal error:"} {
-		broken = broken || bytes.Contains(p.stderr.Bytes(), []byte(sign))
+		broken = broken || strings.Contains(stderr, sign)
 	}
 	if broken {
-		tb.Errorf("%q: %v\n%s", p.cmd.Args, p.err, p.stderr.Bytes())
+		tb.Errorf("%q: %v\n%s", p.cmd.Args, p.err, stderr)
 	}
 }
 
@@ -132,7 +133,7 @@ func serveNode(tb testing.TB, args ...string) (port int) {
 	node := nodeJS(tb, 20)
 	for range 3 { // another process may take the port before the server does
 		port = freePort(tb)
-		log := &watchedLog{want: "port " + strconv.Itoa(port), found: make(chan struct{})}
+		log := &printedLog{want: "port " + strconv.Itoa(port), found: make(chan struct{})}
 		cmd := exec.CommandContext(context.Background(), node, args...)
 		cmd.Dir, cmd.Env = tb.TempDir(), append(testEnv(tb), "PORT="+strconv.Itoa(port))
 		cmd.Stdout, cmd.Stderr = log, log
@@ -235,10 +236,15 @@ func filesAndMemory(tb testing.TB, folder string) map[string]any {
 	}
 }
 
-// configFile writes a configuration of these servers.
+// configFile writes a configuration of plait with these servers. It waits long for them: the machine is busy.
 func configFile(tb testing.TB, servers map[string]any) string {
 	tb.Helper()
-	text, err := json.MarshalIndent(map[string]any{"mcpServers": servers}, "", " ")
+	return jsonFile(tb, map[string]any{"mcpServers": servers, "startup": map[string]any{"wait": hung.String()}})
+}
+
+func jsonFile(tb testing.TB, content any) string {
+	tb.Helper()
+	text, err := json.MarshalIndent(content, "", " ")
 	if err != nil {
 		tb.Fatal(err)
 	}
