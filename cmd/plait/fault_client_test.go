@@ -19,6 +19,7 @@ import (
 type faultClient struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
+	end io.Closer // of stdout
 	out *bufio.Reader
 	log string        // the file of stderr
 	eof chan struct{} // closed when stdout has ended
@@ -93,7 +94,7 @@ func startFaultPlait(tb testing.TB, config string) *faultClient {
 		tb.Fatal(err)
 	}
 	defer log.Close()
-	c.in, c.out, c.cmd.Stderr = in, bufio.NewReaderSize(stdout, 64<<10), log
+	c.in, c.end, c.out, c.cmd.Stderr = in, stdout, bufio.NewReaderSize(stdout, 64<<10), log
 	if err := c.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -199,8 +200,8 @@ func (c *faultClient) mustWork(tb testing.TB, server string) string {
 	return a.text()
 }
 
-// end waits for the end of plait and returns how it ended.
-func (c *faultClient) end(tb testing.TB) error {
+// wait waits for the end of plait and returns how it ended.
+func (c *faultClient) wait(tb testing.TB) error {
 	tb.Helper()
 	hanging := time.AfterFunc(hung, func() {
 		tb.Error("plait does not end")
@@ -216,7 +217,7 @@ func (c *faultClient) quit(tb testing.TB) {
 	if err := c.in.Close(); err != nil {
 		tb.Error(err)
 	}
-	if err := c.end(tb); err != nil {
+	if err := c.wait(tb); err != nil {
 		tb.Errorf("plait ends with %v", err)
 	}
 }

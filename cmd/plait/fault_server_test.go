@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,8 +25,12 @@ type faultRequest struct {
 	Method string          `json:"method"`
 	Params struct {
 		Arguments struct {
-			MB int `json:"mb"` // how long a long answer is
+			MB    int `json:"mb"`    // how long a long answer is
+			Count int `json:"count"` // of notifications before the answer
 		} `json:"arguments"`
+		Meta struct {
+			ProgressToken json.RawMessage `json:"progressToken"`
+		} `json:"_meta"`
 	} `json:"params"`
 }
 
@@ -47,6 +52,19 @@ func (r *faultRequest) healthy() string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":%s}`, r.ID, result)
 }
 
+// notifications yields the progress of a call, about 1 KiB each.
+func (r *faultRequest) notifications() iter.Seq[string] {
+	text := strings.Repeat("x", 900)
+	return func(yield func(string) bool) {
+		for i := range r.Params.Arguments.Count {
+			if !yield(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d,"message":%q}}`,
+				r.Params.Meta.ProgressToken, i+1, text)) {
+				return
+			}
+		}
+	}
+}
+
 // writeLong writes an answer of so many megabytes whose id comes last.
 func (r *faultRequest) writeLong(w io.Writer) error {
 	_, err := io.WriteString(w, `{"result":{"content":[{"type":"text","text":"`)
@@ -62,6 +80,12 @@ func (r *faultRequest) writeLong(w io.Writer) error {
 
 // httpFaults are what a server over HTTP does with a call of its tool. A panic closes the connection.
 var httpFaults = map[string]func(w http.ResponseWriter, r *http.Request, call *faultRequest){
+	"chatty": func(w http.ResponseWriter, _ *http.Request, call *faultRequest) {
+		for n := range call.notifications() {
+			sendEvents(w, "data: "+n+"\n\n")
+		}
+		sendEvents(w, "data: "+call.healthy()+"\n\n")
+	},
 	"healthy": func(w http.ResponseWriter, _ *http.Request, call *faultRequest) { sendJSON(w, call.healthy()) },
 	"mute":    func(_ http.ResponseWriter, r *http.Request, _ *faultRequest) { <-r.Context().Done() },
 	"status500": func(w http.ResponseWriter, _ *http.Request, _ *faultRequest) {
@@ -110,10 +134,12 @@ func sendEvents(w http.ResponseWriter, text string) {
 }
 
 // serveFaults serves each of httpFaults under /NAME, /down, which answers everything with 500, and /legacy over
-// HTTP+SSE, with an answer that is too long.
-func serveFaults(tb testing.TB) string {
+// HTTP+SSE, with an answer that is too long. The name of each whose session was ended by DELETE comes out of ended.
+func serveFaults(tb testing.TB) (url string, ended <-chan string) {
 	tb.Helper()
 	mux := http.NewServeMux()
+	deleted := make(chan string, 100)
+	mux.HandleFunc("DELETE /{name}", func(_ http.ResponseWriter, r *http.Request) { deleted <- r.PathValue("name") })
 	for name, fault := range httpFaults {
 		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
 			var call faultRequest
@@ -125,11 +151,12 @@ func serveFaults(tb testing.TB) string {
 			case call.Method == "tools/call":
 				fault(w, r, &call)
 			default:
+				w.Header().Set("Mcp-Session-Id", "fault")
 				sendJSON(w, call.healthy())
 			}
 		})
 	}
-	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /down", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "out of order", http.StatusInternalServerError)
 	})
 	serveLegacyFault(mux)
@@ -138,7 +165,7 @@ func serveFaults(tb testing.TB) string {
 		s.CloseClientConnections()
 		s.Close()
 	})
-	return s.URL
+	return s.URL, deleted
 }
 
 func serveLegacyFault(mux *http.ServeMux) {
@@ -183,6 +210,12 @@ func silence(tb testing.TB) string {
 
 // childFaults are what a stdio server does with a call of its tool.
 var childFaults = map[string]func(call *faultRequest){
+	"chattychild": func(call *faultRequest) {
+		for n := range call.notifications() {
+			say(n)
+		}
+		say(call.healthy())
+	},
 	"child":  func(call *faultRequest) { say(call.healthy()) },
 	"crash":  func(*faultRequest) { complainAndExit() },
 	"closes": func(*faultRequest) { os.Stdout.Close(); forever() },

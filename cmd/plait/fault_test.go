@@ -34,6 +34,8 @@ var faults = []fault{
 	{"legacy", "ready", []string{"try again", "limits.message is 8388608 bytes", "longer than the limit"}},
 	{"longline", "ready", []string{"try again", "limits.message is 8388608 bytes", "longer than the limit"}},
 	{"crash", "lost", []string{"try its command in a terminal", "exit status 3", "cannot log in with [redacted]"}},
+	{"chatty", "", nil},
+	{"chattychild", "", nil},
 	{"closes", "lost", []string{"try its command in a terminal", "closed its stdout"}},
 	{"garbage", "ready", []string{"try again", "unreadable answer"}},
 	{"flood", "", nil},
@@ -42,7 +44,7 @@ var faults = []fault{
 // faultServers configures all of them and a healthy one over each wire.
 func faultServers(tb testing.TB) map[string]any {
 	tb.Helper()
-	base := serveFaults(tb)
+	base, _ := serveFaults(tb)
 	servers := map[string]any{
 		"silent":  map[string]any{"url": silence(tb), "connectTimeout": "2s"},
 		"down":    map[string]any{"url": base + "/down"},
