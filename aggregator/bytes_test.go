@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,35 +40,38 @@ func TestT03UnknownContentType(t *testing.T) {
 	}
 }
 
-// T04: ids come back as they were written, whatever they look like, and the server sees three integers.
+// T04: ids come back as they were written, whatever they look like and whatever the order of the answers, and
+// the server sees three integers.
 func TestT04IDShapes(t *testing.T) {
-	release := make(chan struct{})
+	shapes := []string{`1`, `"1"`, `9007199254740993`}
+	turns := map[string]chan struct{}{}
+	for _, id := range shapes {
+		turns[id] = make(chan struct{})
+	}
 	a := (&upstreamtest.Server{
 		Results: map[string]string{"tools/list": tools("t")},
 		Handle: func(c *upstreamtest.Call) {
-			<-release
+			id, _ := jsonrpc.Get(c.Params(), "arguments", "id")
+			<-turns[string(id)]
 			c.Result(string(c.Params()))
 		},
 	}).Start(t)
 	b := (&upstreamtest.Server{}).Start(t)
-	c := plait(t, two, a, b).open()
-	var all sync.WaitGroup
-	for _, id := range []string{`1`, `"1"`, `9007199254740993`} {
-		all.Go(func() {
-			m := c.callAs(t.Context(), id, "tools/call", `{"name":"a_t","arguments":{"id":`+id+`}}`)
-			if echo, _ := jsonrpc.Get(m.Result(), "arguments", "id"); string(m.ID()) != id || string(echo) != id {
-				t.Errorf("id %s: got %s", id, m.Text().Bytes())
-			}
-		})
+	w := plait(t, two, a, b).wire()
+	w.hello(latest)
+	for _, id := range shapes {
+		w.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"a_t","arguments":{"id":` + id + `}}}`)
 	}
 	ids := map[jsonrpc.ID]bool{}
 	for _, m := range a.Await(t, "tools/call", 3) {
 		ids[m.ID()] = !strings.Contains(string(m.ID()), `"`)
 	}
-	close(release)
-	all.Wait()
 	if len(ids) != 3 {
 		t.Errorf("the server saw ids %v", ids)
+	}
+	for _, id := range slices.Backward(shapes) {
+		close(turns[id])
+		equal(t, "answer", w.next(), `{"jsonrpc":"2.0","id":`+id+`,"result":{"name":"t","arguments":{"id":`+id+`}}}`)
 	}
 }
 
