@@ -51,6 +51,9 @@ func npmFile(tb testing.TB, name string, elem ...string) string {
 // npm has brought for Linux.
 func nodeJS(tb testing.TB, major int) string {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("starts processes")
+	}
 	install := fmt.Sprintf("install Node.js %d or later", max(major, 20))
 	if system, err := exec.LookPath("node"); err == nil {
 		out, err := exec.CommandContext(tb.Context(), system, "--version").Output()
