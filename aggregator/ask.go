@@ -74,7 +74,7 @@ func (s *Session) question(server *upstream.Session, m *jsonrpc.Message) jsonrpc
 		}
 		params = s.exposeElicitation(server, params)
 	case protocol.CreateMessage:
-		if context, ok := jsonrpc.GetString(params, "includeContext"); ok && context != "none" {
+		if from, ok := jsonrpc.GetString(params, "includeContext"); ok && from != "none" {
 			params = jsonrpc.Set(params, jsonrpc.Raw(`"none"`), "includeContext")
 		}
 	}

@@ -2,7 +2,7 @@ package aggregator
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -167,7 +167,7 @@ func TestCallTimeout(t *testing.T) {
 		if steps, _ := jsonrpc.Get(c.Params(), "arguments", "steps"); steps != nil {
 			for n := range 5 {
 				pause(timeout / 4)
-				c.Progress(fmt.Sprint(n))
+				c.Progress(strconv.Itoa(n))
 			}
 			c.Result(`{"content":[]}`)
 			return

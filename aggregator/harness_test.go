@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -169,7 +170,7 @@ func (c *client) call(method, params string) *jsonrpc.Message {
 	c.last++
 	id := c.last
 	c.mu.Unlock()
-	return c.callAs(c.t.Context(), fmt.Sprint(id), method, params)
+	return c.callAs(c.t.Context(), strconv.Itoa(id), method, params)
 }
 
 // callAs makes a request; the answer is nil when plait gives none.

@@ -68,7 +68,7 @@ func (s *Session) welcome(ctx context.Context, version string) jsonrpc.Raw {
 	if s.agg.transparent() {
 		ctx, cancel := context.WithTimeout(ctx, s.agg.cfg.Startup.Wait)
 		defer cancel()
-		s.begin()
+		s.begin() //nolint:contextcheck // the sessions outlive the request
 		only := s.all()[0]
 		_ = only.AwaitSettled(ctx) // too late is as good as down
 		if result := only.Hello(); result != nil {

@@ -72,7 +72,7 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the first request is initialize"))
 	}
 	if m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
-		s.begin()
+		s.begin()    //nolint:contextcheck // the sessions outlive the request
 		s.out.open() // what it awaits must reach it, even if it never said that it is initialized
 	}
 	answer, err := serve(s, ctx, m)

@@ -65,10 +65,10 @@ func TestT07NoisyChild(t *testing.T) {
 func TestClientThatDoesNotWait(t *testing.T) {
 	a, b := with(t, "t", echo), with(t, "u", nil)
 	w := plait(t, two, a, b).wire()
-	go w.send(
-		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":`+hello(latest)+`}`,
-		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
-		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"a_t"}}`)
+	w.send( // one write
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":` + hello(latest) + "}\n" +
+			`{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" +
+			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"a_t"}}`)
 	if line := w.next(); !strings.HasPrefix(line, `{"jsonrpc":"2.0","id":1,"result":`) {
 		t.Errorf("first: %s", line)
 	}

@@ -236,8 +236,7 @@ func (s *Session) request(ctx context.Context, l *link, method string, params js
 	id := s.nextID()
 	m, err := l.conn.Call(ctx, id, jsonrpc.NewRequest(id, method, params))
 	if err != nil {
-		var lost *transport.SessionLostError
-		if errors.As(err, &lost) {
+		if _, ok := errors.AsType[*transport.SessionLostError](err); ok {
 			l.drop(err)
 		} else if ctx.Err() != nil {
 			s.cancelled(l, id)

@@ -123,8 +123,8 @@ func (s *Session) take(l protocol.List) bool {
 func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 	defer s.kick()
 	got, err := s.fetch(ctx, link, l)
-	var lost *transport.SessionLostError
-	gone := err != nil && (ctx.Err() != nil || errors.As(err, &lost)) // the next link reads it
+	_, lost := errors.AsType[*transport.SessionLostError](err)
+	gone := err != nil && (ctx.Err() != nil || lost) // the next link reads it
 	if s.put(l, got, err) {
 		s.each(func(c Client) { c.Changed(s, l) })
 	}
@@ -232,7 +232,7 @@ func (s *Session) page(ctx context.Context, link *link, method string, params js
 	}
 	if e := m.Error(); e != nil {
 		if e.Code == jsonrpc.CodeMethodNotFound {
-			return nil, nil //nolint:nilnil // documented: no such list
+			return nil, nil
 		}
 		return nil, fmt.Errorf("%s: %w", method, e)
 	}

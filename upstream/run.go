@@ -37,8 +37,8 @@ func (s *Session) run(ctx context.Context) {
 			if !brief {
 				waits.Reset()
 			}
-			var lost *transport.SessionLostError
-			again := errors.As(err, &lost) && !(forgot && brief)
+			_, lost := errors.AsType[*transport.SessionLostError](err)
+			again := lost && (!forgot || !brief)
 			forgot = again && brief
 			if again {
 				continue // the server is there, it only forgot us
@@ -61,9 +61,8 @@ func newBackoff() *backoff.ExponentialBackOff {
 // rest waits before the next attempt, as long as the server asked for or at least wait, or until a call
 // wants the server, which it cannot while the server asked for quiet.
 func (s *Session) rest(ctx context.Context, err error, wait time.Duration) {
-	var status *transport.StatusError
 	var asked time.Duration
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*transport.StatusError](err); ok {
 		asked = min(status.RetryAfter, longWait)
 		wait = max(wait, asked)
 	}
@@ -165,8 +164,7 @@ func (s *Session) serve(ctx context.Context, l *link) error {
 func (s *Session) leave(ctx context.Context, l *link, err error) {
 	s.change(func() { s.state, s.link, s.err = Connecting, nil, err })
 	l.drop(err)
-	var lost *transport.SessionLostError
-	if !errors.As(err, &lost) {
+	if _, lost := errors.AsType[*transport.SessionLostError](err); !lost {
 		s.end(ctx, l.conn)
 		return
 	}

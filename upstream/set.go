@@ -134,12 +134,16 @@ func (s *Set) Close() {
 		if srv.shared != nil {
 			all.Go(srv.shared.close)
 		}
-		if srv.http != nil {
-			defer srv.http.CloseIdleConnections()
-		}
 		srv.mu.Unlock()
 	}
 	all.Wait()
+	for _, srv := range s.servers {
+		srv.mu.Lock()
+		if srv.http != nil {
+			srv.http.CloseIdleConnections()
+		}
+		srv.mu.Unlock()
+	}
 	s.cancel()
 }
 

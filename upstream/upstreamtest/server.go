@@ -61,12 +61,12 @@ const everything = `{"tools":{"listChanged":true},"prompts":{"listChanged":true}
 	`"resources":{"subscribe":true,"listChanged":true},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}`
 
 // Start serves until the test ends.
-func (s *Server) Start(t testing.TB) *Server {
-	t.Helper()
+func (s *Server) Start(tb testing.TB) *Server {
+	tb.Helper()
 	s.sessions, s.news = map[string]*session{}, make(chan struct{})
 	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
-	t.Cleanup(srv.CloseClientConnections)
+	tb.Cleanup(srv.Close)
+	tb.Cleanup(srv.CloseClientConnections)
 	s.URL = srv.URL + "/mcp"
 	return s
 }
@@ -241,8 +241,8 @@ func (s *Server) Received(method string) []*jsonrpc.Message {
 
 // Await waits until n messages of a method have arrived and returns them. It fails the test when the test's
 // own time is up.
-func (s *Server) Await(t testing.TB, method string, n int) []*jsonrpc.Message {
-	t.Helper()
+func (s *Server) Await(tb testing.TB, method string, n int) []*jsonrpc.Message {
+	tb.Helper()
 	for {
 		s.mu.Lock()
 		news := s.news
@@ -252,10 +252,10 @@ func (s *Server) Await(t testing.TB, method string, n int) []*jsonrpc.Message {
 		}
 		select {
 		case <-news:
-		case <-t.Context().Done():
-			t.Fatalf("%d of %d messages %q arrived", len(s.Received(method)), n, method)
+		case <-tb.Context().Done():
+			tb.Fatalf("%d of %d messages %q arrived", len(s.Received(method)), n, method)
 		case <-hung():
-			t.Fatalf("%d of %d messages %q arrived", len(s.Received(method)), n, method)
+			tb.Fatalf("%d of %d messages %q arrived", len(s.Received(method)), n, method)
 		}
 	}
 }
