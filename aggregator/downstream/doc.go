@@ -10,5 +10,5 @@
 //
 // Here one goroutine reads, each request has its own, and all write through one jsonrpc.Writer: what one
 // goroutine sends stays in order, so progress comes before its answer. Nothing is dropped; a client that does
-// not read stops what is written to it and nothing else.
+// not read stops what is written to it, and is not read itself when a thousand refusals wait for it.
 package downstream

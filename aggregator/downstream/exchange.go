@@ -13,6 +13,9 @@ import (
 // maxRunning bounds the requests of one client that are served at a time.
 const maxRunning = 10_000
 
+// maxRefusing bounds the refusals that wait for a client that does not read.
+const maxRefusing = 1000
+
 // exchange is one session's traffic.
 type exchange struct {
 	handler jsonrpc.Handler
@@ -20,6 +23,8 @@ type exchange struct {
 	log     hclog.Logger
 
 	work sync.WaitGroup // requests that are being served
+
+	refusing chan struct{} // an element for every refusal that is being sent
 
 	opening chan struct{} // closed when initialize was served; only the reader looks at it
 
@@ -29,7 +34,10 @@ type exchange struct {
 }
 
 func newExchange(open func(jsonrpc.Sender) jsonrpc.Handler, out jsonrpc.Sender, log hclog.Logger) *exchange {
-	return &exchange{handler: open(out), out: out, log: log, running: map[jsonrpc.ID]context.CancelFunc{}}
+	return &exchange{
+		handler: open(out), out: out, log: log,
+		running: map[jsonrpc.ID]context.CancelFunc{}, refusing: make(chan struct{}, maxRefusing),
+	}
 }
 
 // accept takes one message of the client and does not wait for what comes of it.
@@ -47,9 +55,23 @@ func (x *exchange) accept(ctx context.Context, m *jsonrpc.Message) {
 }
 
 // refuse answers a text that is no message.
-func (x *exchange) refuse(e *jsonrpc.MalformedError) {
+func (x *exchange) refuse(ctx context.Context, e *jsonrpc.MalformedError) {
 	x.log.Warn("the client sent no message", "err", e.Reason, "excerpt", e.Excerpt)
-	x.start(func() { x.send(e.Answer()) })
+	x.decline(ctx, func() { x.send(e.Answer()) })
+}
+
+// decline has reply send a refusal. When too many wait to be sent it blocks, so that nothing more is read of a client
+// that does not read.
+func (x *exchange) decline(ctx context.Context, reply func()) {
+	select {
+	case x.refusing <- struct{}{}:
+		x.start(func() {
+			reply()
+			<-x.refusing
+		})
+	case <-ctx.Done():
+		x.start(reply)
+	}
 }
 
 // start runs f on its own goroutine, unless the session is ending.
@@ -88,8 +110,8 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 	ctx, cancel := context.WithCancel(ctx)
 	id := m.ID().Key()
 	if e := x.enter(id, m, cancel); e != nil {
+		x.decline(ctx, func() { reply(jsonrpc.Failure(m.ID(), e)) })
 		cancel()
-		x.start(func() { reply(jsonrpc.Failure(m.ID(), e)) })
 		return
 	}
 	before, done := x.order(m)
@@ -144,7 +166,7 @@ func (x *exchange) enter(id jsonrpc.ID, m *jsonrpc.Message, cancel context.Cance
 // batch serves the messages of a batch and sends the answers as one, where the protocol version has batches.
 func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message) {
 	if problem := x.batchProblem(m); problem != "" {
-		x.refuse(&jsonrpc.MalformedError{ID: jsonrpc.Null, Code: jsonrpc.CodeInvalidRequest, Reason: problem})
+		x.refuse(ctx, &jsonrpc.MalformedError{ID: jsonrpc.Null, Code: jsonrpc.CodeInvalidRequest, Reason: problem})
 		return
 	}
 	var waits sync.WaitGroup

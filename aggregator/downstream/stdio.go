@@ -60,7 +60,7 @@ func (x *exchange) read(ctx context.Context, in *jsonrpc.Reader) error {
 		case err == nil:
 			x.accept(ctx, m)
 		case errors.As(err, &bad):
-			x.refuse(bad)
+			x.refuse(ctx, bad)
 		case errors.Is(err, io.EOF):
 			return nil
 		default:

@@ -82,7 +82,7 @@ func childEntry(fault string) map[string]any {
 func startFaultPlait(tb testing.TB, config string) *faultClient {
 	tb.Helper()
 	c := &faultClient{waiting: map[int]chan faultAnswer{}, eof: make(chan struct{})}
-	c.cmd = exec.Command("plait", "serve", "--config", config) //nolint:noctx // the tests end it
+	c.cmd = exec.Command("plait", "serve", "--config", config)
 	home := tb.TempDir()
 	c.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=", "PLAIT_LOG=debug",
 		"GORACE=atexit_sleep_ms=0")
@@ -157,12 +157,13 @@ func (c *faultClient) write(line string) error {
 
 // send sends a request and returns where its answer will arrive.
 func (c *faultClient) send(method, params string) (<-chan faultAnswer, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lastID++
 	to := make(chan faultAnswer, 1)
-	c.waiting[c.lastID] = to
-	return to, c.write(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":%q,"params":%s}`, c.lastID, method, params))
+	c.mu.Lock()
+	c.lastID++
+	id := c.lastID
+	c.waiting[id] = to
+	c.mu.Unlock() // plait may not read before it is read
+	return to, c.write(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":%q,"params":%s}`, id, method, params))
 }
 
 // request sends a request and waits for its answer.

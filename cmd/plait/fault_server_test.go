@@ -239,7 +239,7 @@ var childFaults = map[string]func(call *faultRequest){
 	},
 	// stubborn has a child of its own, and neither heeds the end of stdin nor SIGTERM. It says which processes there are.
 	"stubborn": func(call *faultRequest) {
-		child := exec.Command(os.Args[0], "stubborn") //nolint:noctx // it is to outlive everything
+		child := exec.Command(os.Args[0], "stubborn")
 		child.Env = os.Environ()
 		child.Stdin, _, _ = os.Pipe()
 		child.Stdout, child.Stderr = os.Stdout, os.Stderr

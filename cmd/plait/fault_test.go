@@ -59,7 +59,7 @@ func faultServers(tb testing.TB) map[string]any {
 		servers[name] = childEntry(name)
 	}
 	for _, name := range []string{"mute", "deaf"} {
-		servers[name].(map[string]any)["callTimeout"] = "2s" //nolint:errcheck,forcetypeassert // made above
+		servers[name].(map[string]any)["callTimeout"] = "2s"
 	}
 	delete(servers, "stubborn")
 	return servers

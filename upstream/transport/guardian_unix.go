@@ -178,7 +178,7 @@ func (g *Guardian) discard() {
 		return
 	}
 	_ = g.cmd.Process.Kill()
-	<-g.ended // it was killed
+	_ = <-g.ended // it was killed
 	g.pipe.Close()
 	g.cmd, g.pipe = nil, nil
 }
