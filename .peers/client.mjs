@@ -6,7 +6,7 @@
 //
 //   --profile full|basic|none   what the client declares: everything (19 tools), all but tasks (17), nothing (13)
 //   --prefix evr_               what the names of tools and prompts begin with
-//   --alias evr+                what the URIs of resources begin with that several servers list
+//   --alias evr+                what the URIs of resources begin with if another server lists them and got them first
 //   --only REGEXP               only these steps (and initialize)
 //   --out FILE                  where the JSON goes, else to stdout
 //
@@ -126,14 +126,18 @@ const startTask = async (args) => {
   return created.task.taskId;
 };
 
-const document = `${flags.alias}demo://resource/static/document/architecture.md`;
+let document = 'demo://resource/static/document/architecture.md';
 const textTemplate = { type: 'ref/resource', uri: 'demo://resource/dynamic/text/{resourceId}' };
 
 const all = {
   ping: () => client.ping(),
   'list tools': () => client.listTools(),
   'list prompts': () => client.listPrompts(),
-  'list resources': () => client.listResources(),
+  'list resources': async () => {
+    const { resources } = await client.listResources();
+    const alias = flags.alias + document;
+    if (resources.some(({ uri }) => uri === alias)) document = alias;
+  },
   'list templates': () => client.listResourceTemplates(),
 
   echo: () => tool('echo', { message: 'hello' }),

@@ -41,11 +41,8 @@ func TestE2EOfficialClient(t *testing.T) {
 	for _, wire := range wires {
 		t.Run(wire, func(t *testing.T) {
 			t.Parallel()
-			args := []string{"--prefix", "ev-" + wire + "_"}
-			if wire != wires[0] { // whose resources keep their URIs
-				args = append(args, "--alias", wire+"+")
-			}
-			got := recordClient(t, append(args, throughPlait(t, together(t, e))...)...)
+			args := append([]string{"--prefix", "ev-" + wire + "_", "--alias", wire + "+"}, throughPlait(t, together(t, e))...)
+			got := recordClient(t, args...)
 			if got.Ended != "stdin" {
 				t.Errorf("plait ended after %s, want the end of stdin", got.Ended)
 			}
