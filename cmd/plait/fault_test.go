@@ -81,7 +81,7 @@ func TestFaults(t *testing.T) {
 		callFaults(t, c, 10)
 	}
 	before.expectNoMore(t, c.cmd.Process.Pid)
-	if p, ok := memory(c.cmd.Process.Pid, peak); ok && p > 400<<20 {
+	if p, ok := memory(c.cmd.Process.Pid, peak); ok && p > int64(raceFactor())*256<<20 {
 		t.Errorf("%d MiB at the peak, with a limit of 8 MiB a message", p>>20)
 	}
 	if text := c.said(t); strings.Contains(text, "hunter2") {
@@ -196,7 +196,7 @@ func (before footprint) expectNoMore(t *testing.T, pid int) {
 	var now footprint
 	until(t, "what plait holds to shrink", func() bool {
 		now = footprintOf(pid)
-		return now.files <= before.files+some && now.children <= before.children+2 && now.resident <= before.resident+64<<20
+		return now.files <= before.files+some && now.children <= before.children+2 && now.resident <= before.resident+int64(raceFactor())*64<<20
 	})
 	t.Logf("before %+v, after %+v", before, now)
 }
