@@ -7,7 +7,7 @@ import (
 )
 
 // outboxSize bounds the notifications that wait to be sent to a server.
-const outboxSize = 1024
+const outboxSize = 256
 
 // Notify sends a notification of the client, in order, in the background. It is dropped, with a line in the
 // log, when the server is not connected or does not take what was sent before.
