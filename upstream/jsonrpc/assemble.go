@@ -173,6 +173,7 @@ func (s *scanner) finish() {
 	switch s.state {
 	case inZero, inInt, inFraction, inExponent:
 		s.endValue(0)
+	default:
 	}
 }
 

@@ -125,7 +125,7 @@ func TestReader(t *testing.T) {
 		m, err := r.Read()
 		var bad *MalformedError
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			want := []string{"notification a", "noise a value is missing", "3", "bad the message is longer than the limit 4", "5"}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("read (-want +got):\n%s", d)

@@ -58,15 +58,7 @@ func (s *scanner) feed(p []byte) string {
 	oneLine := bytes.IndexByte(p, '\n') < 0 && bytes.IndexByte(p, '\r') < 0
 	for i := 0; i < len(p); {
 		if s.state == inString {
-			n := 0
-			switch name := s.key && s.depth == 1; {
-			case oneLine && s.skim && !name:
-				n = untilQuote(p[i:])
-			default:
-				if n = run(p[i:]); name {
-					s.collect(p[i : i+n])
-				}
-			}
+			n := s.pass(p[i:], oneLine)
 			if i += n; i == len(p) {
 				break
 			}
@@ -92,6 +84,20 @@ func (s *scanner) feed(p []byte) string {
 	return ""
 }
 
+// pass returns how many bytes at the beginning of p belong to the string that p begins in and need no look.
+// oneLine says that no line ends in p.
+func (s *scanner) pass(p []byte, oneLine bool) int {
+	name := s.key && s.depth == 1
+	if oneLine && s.skim && !name {
+		return untilQuote(p)
+	}
+	n := run(p)
+	if name {
+		s.collect(p[:n])
+	}
+	return n
+}
+
 // common takes the bytes that most texts are made of, as step would, and returns false for all others.
 func (s *scanner) common(c byte) bool {
 	switch s.state {
@@ -114,6 +120,7 @@ func (s *scanner) common(c byte) bool {
 			s.state = inString
 			return true
 		}
+	default:
 	}
 	return false
 }

@@ -9,6 +9,7 @@ func (s *scanner) inside(c byte, i int) (again bool, reason string) {
 		return false, s.hexDigit(c)
 	case inLiteral:
 		return false, s.literal(c, i)
+	default:
 	}
 	next, ok := number(s.state, c)
 	if ok {
@@ -19,8 +20,9 @@ func (s *scanner) inside(c byte, i int) (again bool, reason string) {
 	case inZero, inInt, inFraction, inExponent:
 		s.endValue(i)
 		return true, ""
+	default:
+		return false, "a number is not complete"
 	}
-	return false, "a number is not complete"
 }
 
 func (s *scanner) escape(c byte) string {

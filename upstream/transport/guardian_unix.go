@@ -178,7 +178,7 @@ func (g *Guardian) discard() {
 		return
 	}
 	_ = g.cmd.Process.Kill()
-	_ = <-g.ended // it was killed
+	_ = <-g.ended //nolint:staticcheck // it was killed: how does not matter
 	g.pipe.Close()
 	g.cmd, g.pipe = nil, nil
 }
