@@ -93,12 +93,20 @@ func (s *Session) want(ctx context.Context, l protocol.List) {
 	until := s.waits[l]
 	servers := s.servers
 	s.mu.Unlock()
-	ctx, cancel := context.WithDeadline(ctx, until)
+	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	for _, server := range servers {
 		server.Want(l)
 	}
 	for _, server := range servers {
-		_ = server.Await(ctx, l) // too late is as good as down
+		_ = server.Await(bounded, l) // too late is as good as down
+	}
+	if l != protocol.Resources || ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.resolved {
+		s.resolved, s.catalog = true, nil
 	}
 }

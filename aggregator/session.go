@@ -36,6 +36,7 @@ type Session struct {
 	waits    [protocol.Lists]time.Time // until when each list waits for servers; zero: nobody asked
 	shown    [protocol.Lists]jsonrpc.Raw
 	catalog  *catalog.Catalog // nil: to be built anew
+	resolved bool             // every server has listed its resources, or had the time to
 	parts    map[*upstream.Session]part
 	level    string
 	closed   bool                    // no goroutine is started any more

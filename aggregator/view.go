@@ -21,7 +21,7 @@ func (s *Session) view() *catalog.Catalog {
 		for i, server := range s.servers {
 			fragments[i] = s.fragment(server)
 		}
-		s.catalog = s.agg.build(fragments)
+		s.catalog = s.agg.build(fragments, s.resolved)
 	}
 	return s.catalog
 }
@@ -45,12 +45,15 @@ func (s *Session) fragment(server *upstream.Session) *catalog.Fragment {
 	return fragment
 }
 
-// build makes a catalog and remembers who owns which URI. What is wrong with an item is said once.
-func (a *Aggregator) build(fragments []*catalog.Fragment) *catalog.Catalog {
+// build makes a catalog. Of a complete one it remembers who owns which URI: before, the fastest server would
+// own what several have, and not the first in the configuration. What is wrong with an item is said once.
+func (a *Aggregator) build(fragments []*catalog.Fragment, complete bool) *catalog.Catalog {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := catalog.Build(a.namer, fragments, a.pins)
-	a.pins = c.Pins()
+	if complete {
+		a.pins = c.Pins()
+	}
 	for _, w := range c.Warnings() {
 		if !a.warned[w] {
 			a.warned[w] = true
