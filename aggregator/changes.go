@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/plait-mcp/plait/aggregator/catalog"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
@@ -41,7 +40,7 @@ func (s *Session) changes() []string {
 	defer s.mu.Unlock()
 	var due []string
 	for l := range protocol.Lists {
-		now := view.List(catalog.Kind(l))
+		now := view.List(l)
 		if s.shown[l] == nil || bytes.Equal(s.shown[l], now) {
 			continue
 		}

@@ -23,7 +23,7 @@ func (s *Session) list(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, e
 		return nil, ctx.Err()
 	}
 	view := s.view()
-	items := view.List(catalog.Kind(l))
+	items := view.List(l)
 	s.mu.Lock()
 	s.shown[l] = items
 	late := s.catalog != view

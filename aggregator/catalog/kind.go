@@ -1,28 +1,22 @@
 package catalog
 
-import "fmt"
+import (
+	"fmt"
 
-// Kind is one of the four lists.
-type Kind uint8
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// Kind is one of the four lists that a catalog merges.
+type Kind = protocol.List
 
 // The kinds of items.
 const (
-	Tools Kind = iota
-	Prompts
-	Resources
-	Templates
-	kinds // how many there are
+	Tools     = protocol.Tools
+	Prompts   = protocol.Prompts
+	Resources = protocol.Resources
+	Templates = protocol.Templates
+	kinds     = protocol.Lists
 )
-
-// String returns the word for one item of the kind.
-func (k Kind) String() string {
-	return [...]string{"tool", "prompt", "resource", "resource template"}[k]
-}
-
-// Member returns the member of a list's result that holds the items.
-func (k Kind) Member() string {
-	return [...]string{"tools", "prompts", "resources", "resourceTemplates"}[k]
-}
 
 // Entry is one exposed item.
 type Entry struct {

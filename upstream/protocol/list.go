@@ -14,14 +14,17 @@ const (
 	Lists // how many there are
 )
 
-type list struct{ method, member, capability, changed string }
+type list struct{ item, method, member, capability, changed string }
 
 var lists = [Lists]list{
-	Tools:     {string(mcp.MethodToolsList), "tools", "tools", toolsChanged},
-	Prompts:   {string(mcp.MethodPromptsList), "prompts", "prompts", promptsChanged},
-	Resources: {string(mcp.MethodResourcesList), "resources", "resources", resourcesChanged},
-	Templates: {string(mcp.MethodResourcesTemplatesList), "resourceTemplates", "resources", resourcesChanged},
+	Tools:     {"tool", string(mcp.MethodToolsList), "tools", "tools", toolsChanged},
+	Prompts:   {"prompt", string(mcp.MethodPromptsList), "prompts", "prompts", promptsChanged},
+	Resources: {"resource", string(mcp.MethodResourcesList), "resources", "resources", resourcesChanged},
+	Templates: {"resource template", string(mcp.MethodResourcesTemplatesList), "resourceTemplates", "resources", resourcesChanged},
 }
+
+// String returns the word for one item of the list.
+func (l List) String() string { return lists[l].item }
 
 // Method returns the request that asks for the list.
 func (l List) Method() string { return lists[l].method }
