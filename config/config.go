@@ -29,7 +29,7 @@ type Log struct {
 type Naming struct {
 	Separator string `koanf:"separator"` // "_", "__" or "-", between prefix and name
 	MaxLength int    `koanf:"maxLength"` // 16 to 64
-	BareNames bool   `koanf:"bareNames"` // a name that only one server has gets no prefix
+	BareNames bool   `koanf:"bareNames"` // a tool may be called by its own name too, if only one server has it
 }
 
 // Limits bounds what a peer may send.

@@ -79,10 +79,14 @@ func (m *Message) Batch() iter.Seq2[*Message, error] {
 }
 
 func (m *Message) raw(which member) Raw {
-	if at := m.at[which]; at.ok() {
+	switch at := m.at[which]; {
+	case !at.ok():
+		return nil
+	case len(m.text) == 1:
+		return m.text[0][at.start:at.end:at.end]
+	default:
 		return m.text.slice(at.start, at.end).Bytes()
 	}
-	return nil
 }
 
 // WithID returns the text with another id and everything else as it came.

@@ -50,7 +50,8 @@ type scanner struct {
 	off    int                     // offset of the next byte to feed
 	start  int                     // where the value at depth 1 begins
 	skim   bool                    // that value is the result
-	name   []byte                  // raw name of the member at depth 1
+	name   []byte                  // raw name of the member at depth 1, in room
+	room   [maxName]byte
 }
 
 // feed takes the next bytes of the text. It returns "" or what is wrong with them.
@@ -177,7 +178,7 @@ func (s *scanner) token(c byte, i int) string {
 		}
 		s.state, s.key = inString, true
 		if s.depth == 1 {
-			s.name = s.name[:0]
+			s.name = s.room[:0]
 		}
 		return ""
 	case wantColon:

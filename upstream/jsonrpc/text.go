@@ -30,11 +30,10 @@ func (t Text) Bytes() []byte {
 }
 
 // slice returns the pieces from start to end, sharing the bytes.
-func (t Text) slice(start, end int) Text {
-	if len(t) == 1 {
-		return Text{t[0][start:end:end]}
-	}
-	var out Text
+func (t Text) slice(start, end int) Text { return t.appendTo(nil, start, end) }
+
+// appendTo appends the pieces from start to end to out, sharing the bytes.
+func (t Text) appendTo(out Text, start, end int) Text {
 	for _, p := range t {
 		if start < len(p) && end > 0 {
 			from, to := max(start, 0), min(end, len(p))
@@ -63,10 +62,10 @@ func (t Text) splice(edits ...edit) Text {
 	at := 0
 	for _, e := range edits {
 		if e.start > at {
-			out = append(out, t.slice(at, e.start)...)
+			out = t.appendTo(out, at, e.start)
 		}
 		out = append(out, e.with)
 		at = e.end
 	}
-	return append(out, t.slice(at, t.Len())...)
+	return t.appendTo(out, at, t.Len())
 }
