@@ -22,7 +22,7 @@ func (s *Session) post(l *link, m jsonrpc.Text) {
 	case <-l.lost:
 	case s.outbox <- m:
 	default:
-		s.log.Warn("a notification was dropped: the server does not take them")
+		l.deaf.Do(func() { s.log.Warn("notifications are dropped: the server does not take them") })
 	}
 }
 

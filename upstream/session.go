@@ -58,7 +58,8 @@ type link struct {
 	version      string
 	result       jsonrpc.Raw // of initialize
 	capabilities jsonrpc.Raw
-	calls        int // in flight; guarded by Session.mu
+	calls        int       // in flight; guarded by Session.mu
+	deaf         sync.Once // the log was told that the server takes no notifications
 
 	once sync.Once
 	lost chan struct{}
