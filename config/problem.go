@@ -82,15 +82,16 @@ func nearest(word string, candidates []string) string {
 	best, least := "", len(word)
 	for _, c := range candidates {
 		limit := max(len(word), len(c)) / 3
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d <= limit && d < least {
+		if d := Distance(strings.ToLower(word), strings.ToLower(c)); d <= limit && d < least {
 			best, least = c, d
 		}
 	}
 	return best
 }
 
-// distance counts the insertions, deletions, replacements and swaps of neighbours between a and b.
-func distance(a, b string) int {
+// Distance counts the insertions, deletions, replacements and swaps of neighbours between a and b, in bytes: how
+// likely one is a misspelling of the other.
+func Distance(a, b string) int {
 	var before []int // the row above prev
 	prev := make([]int, len(b)+1)
 	for j := range prev {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/plait-mcp/plait/config"
 )
 
 // didYouMean returns "; did you mean …?" with the names that word is like, or nothing.
@@ -25,7 +27,7 @@ func nearest(word string, names []string) []string {
 	folded := strings.ToLower(word)
 	for _, name := range names {
 		other := strings.ToLower(name)
-		if d := distance(folded, other); d <= max(len(word), len(name))/3 {
+		if d := config.Distance(folded, other); d <= max(len(word), len(name))/3 {
 			found = append(found, candidate{name, d})
 		} else if len(word) > 2 && strings.Contains(other, folded) {
 			found = append(found, candidate{name, len(name)})
@@ -39,29 +41,4 @@ func nearest(word string, names []string) []string {
 		}
 	}
 	return best
-}
-
-// distance counts the insertions, deletions, replacements and swaps of neighbours between a and b.
-func distance(a, b string) int {
-	above := make([]int, len(b)+1) // the row before the last
-	last := make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row := make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := last[j]
-			if a[i] != b[j] {
-				replace++
-			}
-			row[j+1] = min(replace, row[j]+1, last[j+1]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], above[j-1]+1)
-			}
-		}
-		above, last = last, row
-	}
-	return last[len(b)]
 }
