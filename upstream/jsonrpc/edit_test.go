@@ -130,42 +130,6 @@ func hasDuplicates(text string) bool {
 	return walk(Raw(text)) || strings.ContainsRune(text, '\ufffd')
 }
 
-func BenchmarkScan(b *testing.B) {
-	text := []byte(`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"` + strings.Repeat("x", 10<<20) + `"}]}}`)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var s scanner
-		if s.feed(text) != "" {
-			b.Fatal("bad")
-		}
-	}
-}
-
-func BenchmarkScanEscapes(b *testing.B) {
-	text := []byte(`{"result":"` + strings.Repeat(`a line of some text, as \"tools\" give it\n`, 1<<18) + `"}`)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var s scanner
-		if s.feed(text) != "" {
-			b.Fatal("bad")
-		}
-	}
-}
-
-func BenchmarkScanStructured(b *testing.B) {
-	text := []byte(`[` + strings.Repeat(`{"name":"get_thing","inputSchema":{"type":"object","properties":{"n":{"type":"integer","maximum":10}}}},`, 10000) + `1]`)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var s scanner
-		if s.feed(text) != "" {
-			b.Fatal("bad")
-		}
-	}
-}
-
 func BenchmarkForward(b *testing.B) {
 	text := []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a_echo","arguments":{"text":"` + strings.Repeat("x", 1<<10) + `"}}}`)
 	b.ReportAllocs()

@@ -88,3 +88,24 @@ func flat(b []byte) []byte {
 		return r
 	}, b)
 }
+
+func BenchmarkScan(b *testing.B) {
+	const tool = `{"name":"get_thing","inputSchema":{"type":"object","properties":{"n":{"type":"integer","maximum":10}}}},`
+	for name, text := range map[string]string{
+		"plain":      `{"result":"` + strings.Repeat("x", 10<<20) + `"}`,
+		"escapes":    `{"result":"` + strings.Repeat(`a line of some text, as \"tools\" give it\n`, 1<<18) + `"}`,
+		"structured": `[` + strings.Repeat(tool, 10_000) + `1]`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := []byte(text)
+			b.SetBytes(int64(len(p)))
+			b.ReportAllocs()
+			for b.Loop() {
+				var s scanner
+				if reason := s.feed(p); reason != "" {
+					b.Fatal(reason)
+				}
+			}
+		})
+	}
+}
