@@ -125,7 +125,8 @@ func TestStdioGroupIsKilled(t *testing.T) {
 	}
 }
 
-// A grandchild that leaves the group and keeps the pipes does not hold up Close.
+// A grandchild that leaves the group and keeps the pipes does not hold up Close. It tells its process id once it has
+// left.
 func TestStdioEscapedGrandchild(t *testing.T) {
 	t.Parallel()
 	setsid, err := exec.LookPath("setsid")
@@ -134,7 +135,7 @@ func TestStdioEscapedGrandchild(t *testing.T) {
 	} else if err != nil {
 		t.Skip("needs the program setsid (util-linux)")
 	}
-	s := &config.Server{Name: "sh", Command: "/bin/sh", Args: []string{"-c", setsid + ` sleep 1000 & echo "$!" >&2; cat >/dev/null`}}
+	s := &config.Server{Name: "sh", Command: "/bin/sh", Args: []string{"-c", setsid + ` /bin/sh -c 'echo "$$" >&2; exec sleep 1000' & cat >/dev/null`}}
 	c := openChild(t, Options{Server: s})
 	eventually(t, "its process id", func() bool { return c.stderr.tail() != "" })
 	if err := c.Close(boundedContext(t)); err != nil {
