@@ -76,7 +76,7 @@ func plait(t *testing.T, yaml string, servers ...*upstreamtest.Server) *strand {
 		t.Fatal(err)
 	}
 	yaml = strings.ReplaceAll(yaml, "$self", self)
-	cfg, err := config.Parse("plait.yaml", []byte(yaml), func(string) (string, bool) { return "", false })
+	cfg, err := config.Parse(t.Context(), "plait.yaml", []byte(yaml), config.Options{LookupEnv: func(string) (string, bool) { return "", false }})
 	if err != nil {
 		t.Fatal(err)
 	}

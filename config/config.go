@@ -2,20 +2,32 @@ package config
 
 import "time"
 
-// Config is one file, read and checked. It is immutable: nobody changes it after Load.
+// Config is a configuration, read from all its layers and checked. It is immutable: nobody changes it after Load.
 type Config struct {
-	Path     string    // absolute
+	Path     string    // of the file that Load was given, absolute
+	Files    []string  // every file that was read or looked for, absolute: a change of any of them may change the Config
+	Profile  string    // the profile that was chosen, "" for none
 	Startup  Startup   //
+	Reload   Reload    //
 	Log      Log       //
 	Naming   Naming    //
 	Limits   Limits    //
-	Servers  []*Server // in the order of the file, disabled ones left out
+	Servers  []*Server // in the order of the file, those that are disabled or not chosen left out
 	Warnings Problems  // what validate shows and serve logs once; in the order of the file
 }
 
 // Startup says how the program behaves until its servers are there.
 type Startup struct {
-	Wait time.Duration `koanf:"wait"` // how long a first list waits for servers that still connect
+	Wait           time.Duration `koanf:"wait"`           // how long a first list waits for servers that still connect
+	Snapshot       bool          `koanf:"snapshot"`       // keep the last good lists on disk, and show them at the start
+	SnapshotMaxAge time.Duration `koanf:"snapshotMaxAge"` // older ones are not shown
+}
+
+// Reload says how a change of the file takes effect.
+type Reload struct {
+	Watch    bool          `koanf:"watch"`    // reload when a file changes, not only when asked
+	Debounce time.Duration `koanf:"debounce"` // how long the files must stay as they are
+	Drain    time.Duration `koanf:"drain"`    // how long calls in flight keep a server that is not wanted any more
 }
 
 // Log says what is logged, and where. Standard error always gets it, File as well when set.
@@ -27,9 +39,11 @@ type Log struct {
 
 // Naming says how exposed names are made.
 type Naming struct {
-	Separator string `koanf:"separator"` // "_", "__" or "-", between prefix and name
-	MaxLength int    `koanf:"maxLength"` // 16 to 64
-	BareNames bool   `koanf:"bareNames"` // a tool may be called by its own name too, if only one server has it
+	Separator   string `koanf:"separator"`   // "_", "__" or "-", between prefix and name
+	MaxLength   int    `koanf:"maxLength"`   // 16 to 64
+	OnTooLong   string `koanf:"onTooLong"`   // "shorten", or "error": the item is left out with a warning
+	OnCollision string `koanf:"onCollision"` // "hash", or "error": the item is left out with a warning
+	BareNames   bool   `koanf:"bareNames"`   // a tool may be called by its own name too, if only one server has it
 }
 
 // Limits bounds what a peer may send.

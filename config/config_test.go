@@ -126,7 +126,7 @@ func TestBounds(t *testing.T) {
 		{"wide TOML", "a.toml", tables.String(), "holds more than 20000 values"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg, err := config.Parse(tt.file, []byte(tt.data), environment)
+			cfg, err := config.Parse(t.Context(), tt.file, []byte(tt.data), config.Options{LookupEnv: environment})
 			if err == nil {
 				err = cfg.Warnings
 			}
@@ -141,7 +141,7 @@ func TestBounds(t *testing.T) {
 		if err := os.WriteFile(path, bytes.Repeat([]byte("#"), 10_000_000), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := config.Load(path, environment)
+		_, err := config.Load(t.Context(), path, config.Options{LookupEnv: environment})
 		if want := path + ": is larger than 4 MiB"; err == nil || err.Error() != want {
 			t.Errorf("Load = %v, want %v", err, want)
 		}
@@ -194,7 +194,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, format uint8, data []byte) {
 		name := names[int(format)%len(names)]
-		cfg, err := config.Parse(name, data, environment)
+		cfg, err := config.Parse(t.Context(), name, data, config.Options{LookupEnv: environment})
 		var all config.Problems
 		if err != nil && (!errors.As(err, &all) || len(all) == 0) {
 			t.Fatalf("Parse = %T, want Problems", err)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,21 +13,28 @@ import (
 	"strings"
 )
 
-// Load reads and checks the file at path; see Parse. It also reads the dotenv files that the file names and looks
-// whether files exist, and nothing else: no network, no secret stores. lookupEnv is usually os.LookupEnv.
-func Load(path string, lookupEnv func(string) (string, bool)) (*Config, error) {
+// Options are what Load needs besides the file.
+type Options struct {
+	LookupEnv func(name string) (string, bool) // usually os.LookupEnv
+	Profile   string                           // the profile to choose, "" for none
+	Servers   []string                         // the names of the servers to choose, nil for all
+}
+
+// Load reads and checks the file at path; see Parse. It also reads the layers and dotenv files that the file names and
+// looks whether files exist.
+func Load(ctx context.Context, path string, o Options) (*Config, error) {
 	data, err := readFile(path, maxSize)
 	if err != nil {
 		return nil, fileProblem(path, err)
 	}
-	return Parse(path, data, lookupEnv)
+	return Parse(ctx, path, data, o)
 }
 
 // Parse checks data as if it were the content of the file called name, whose extension tells the format and whose
 // folder is where relative paths start. The error is of type Problems and holds all of them: an unreadable text or
 // a mistake outside the servers, and then those in servers, too. Otherwise a mistake in a server is in that server's
 // Problems, and the others load.
-func Parse(name string, data []byte, lookupEnv func(string) (string, bool)) (*Config, error) {
+func Parse(_ context.Context, name string, data []byte, o Options) (*Config, error) {
 	root, bad := parseTree(name, data)
 	if len(bad) > 0 {
 		return nil, bad.sorted()
@@ -39,7 +47,7 @@ func Parse(name string, data []byte, lookupEnv func(string) (string, bool)) (*Co
 		return nil, whole(name, err.Error(), "")
 	}
 	l := &loader{
-		name: name, dir: filepath.Dir(absolute), own: isOwn(name), env: lookupEnv,
+		name: name, dir: filepath.Dir(absolute), own: isOwn(name), env: o.LookupEnv,
 		pos: map[string]place{}, servers: map[string]*server{}, broken: map[string]bool{},
 	}
 	cfg, err := l.load(root)

@@ -23,6 +23,7 @@ func (p Pos) String() string {
 
 // Problem is one mistake in a file. It never holds the value of a header or of a variable.
 type Problem struct { //nolint:errname // what validate lists is a problem, also when nothing fails
+	ID   string // stable, such as PLAIT-CFG-003: `plait help PLAIT-CFG-003` says more
 	Pos  Pos
 	Path string // of the key, such as mcpServers.github.url; "" for the whole file
 	Msg  string

@@ -87,7 +87,7 @@ func said(t *testing.T, folder, name string) string {
 		}
 		b.WriteString(kind + ": " + text + "\n")
 	}
-	cfg, err := config.Load(filepath.Join(folder, name), environment)
+	cfg, err := config.Load(t.Context(), filepath.Join(folder, name), config.Options{LookupEnv: environment})
 	if err != nil {
 		var problems config.Problems
 		if !errors.As(err, &problems) {

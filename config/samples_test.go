@@ -16,7 +16,7 @@ import (
 // load loads a file that must have no problem.
 func load(t *testing.T, name string) *config.Config {
 	t.Helper()
-	cfg, err := config.Load(name, environment)
+	cfg, err := config.Load(t.Context(), name, config.Options{LookupEnv: environment})
 	if err != nil {
 		t.Fatalf("Load(%s) = %v", name, err)
 	}
@@ -151,7 +151,7 @@ func TestClientFiles(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			path := "testdata/clients/" + name
-			cfg, err := config.Load(path, environment)
+			cfg, err := config.Load(t.Context(), path, config.Options{LookupEnv: environment})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +184,7 @@ func TestClientFiles(t *testing.T) {
 
 // TestExample loads the smallest file there is.
 func TestExample(t *testing.T) {
-	cfg, err := config.Load("../examples/minimal/plait.yaml", os.LookupEnv)
+	cfg, err := config.Load(t.Context(), "../examples/minimal/plait.yaml", config.Options{LookupEnv: os.LookupEnv})
 	if err != nil || len(cfg.Problems()) > 0 || len(cfg.Warnings) > 0 || len(cfg.Servers) == 0 {
 		t.Errorf("Load = %+v, %v", cfg, err)
 	}

@@ -52,6 +52,19 @@ type Server struct {
 	Shared         bool          `koanf:"shared"`
 	Methods        []string      `koanf:"methods"` // patterns of path.Match
 
+	Required       bool          `koanf:"required"`       // nothing works without it
+	Lazy           bool          `koanf:"lazy"`           // connect when it is first used
+	IdleTimeout    time.Duration `koanf:"idleTimeout"`    // disconnect when it was not used for so long; 0 means never
+	MaxConcurrent  int           `koanf:"maxConcurrent"`  // calls at a time, of all clients; 0 means any number
+	MaxResultBytes int64         `koanf:"maxResultBytes"` // of one result; 0 means any size
+
+	Tools     Rules `koanf:"tools"`
+	Prompts   Rules `koanf:"prompts"`
+	Resources Rules `koanf:"resources"` // of URIs and URI templates
+
+	// Profile is what the chosen profile allows besides; an item is shown when both do.
+	Profile Profile `koanf:"-"`
+
 	// Problems is not empty when the server is misconfigured: it may not be used, and they say why.
 	Problems Problems `koanf:"-"`
 }

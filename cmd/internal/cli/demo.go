@@ -61,7 +61,7 @@ func runDemo(ctx context.Context, a *app) (err error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	cfg, err := a.load(file)
+	cfg, err := a.load(ctx, file)
 	if err != nil {
 		return err
 	}

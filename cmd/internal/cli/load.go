@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/plait-mcp/plait/config"
@@ -20,7 +22,7 @@ func (a *app) logFlags(c *cobra.Command) {
 
 // load reads the configuration file, or finds one when file is "". From then on its secrets are taken out
 // of what is said.
-func (a *app) load(file string) (*config.Config, error) {
+func (a *app) load(ctx context.Context, file string) (*config.Config, error) {
 	if file == "" {
 		found, err := config.Find(a.env.LookupEnv)
 		if err != nil {
@@ -28,7 +30,7 @@ func (a *app) load(file string) (*config.Config, error) {
 		}
 		file = found
 	}
-	cfg, err := config.Load(file, a.env.LookupEnv)
+	cfg, err := config.Load(ctx, file, config.Options{LookupEnv: a.env.LookupEnv})
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (q *query) connect(ctx context.Context, g *gateway, onProgress func(jsonrpc
 
 // query runs ask in a session with the configured servers that need selects, nil for all.
 func (a *app) query(ctx context.Context, o queryOptions, need selection, ask func(context.Context, *query) error) error {
-	cfg, err := a.load(a.configFile)
+	cfg, err := a.load(ctx, a.configFile)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ This is the command that an MCP client starts. It ends when standard input ends,
 
 func runServe(ctx context.Context, a *app) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
-	cfg, err := a.load(a.configFile)
+	cfg, err := a.load(ctx, a.configFile)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,12 +28,12 @@ func newValidate(a *app) *cobra.Command {
 A variable that is not set here may be set where plait serves: it is reported, and an error with --strict only.
 A mistake in one server switches that server off when serving, and the others work.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			o.file = a.configFile
 			if len(args) > 0 {
 				o.file = args[0]
 			}
-			return runValidate(a, o)
+			return runValidate(c.Context(), a, o)
 		},
 	}
 	a.configFlag(c)
@@ -59,9 +60,9 @@ type verdict struct {
 	Problems []finding `json:"problems"`
 }
 
-func runValidate(a *app, o validateOptions) error {
+func runValidate(ctx context.Context, a *app, o validateOptions) error {
 	v := verdict{Problems: []finding{}}
-	cfg, err := a.load(o.file)
+	cfg, err := a.load(ctx, o.file)
 	var fatal config.Problems
 	if err != nil && !errors.As(err, &fatal) {
 		return err
