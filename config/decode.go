@@ -21,6 +21,7 @@ func defaults(servers []string) map[string]any {
 		each[name] = map[string]any{
 			"prefix":         name,
 			"enabled":        true,
+			"serverStream":   true,
 			"connectTimeout": 30 * time.Second,
 			"callTimeout":    10 * time.Minute,
 			"ping":           map[string]any{"interval": time.Minute, "timeout": 10 * time.Second},

@@ -17,6 +17,8 @@
 //	    headers: {Authorization: "Bearer ${TOKEN}"}
 //	    transport: http-first     # sse-first, http, sse
 //	    allowHttp: false          # allows http:// to another host than this one
+//	    serverStream: true        # keep a stream open for what the server sends by itself
+//	    protocolVersion: "2025-06-18"      # offer this version instead of the client's
 //	    caFile: ca.pem
 //	    clientCert: {cert: c.pem, key: c.key}
 //	  files:

@@ -46,7 +46,7 @@ func TestFormatsAgree(t *testing.T) {
 				ClientCert: config.ClientCert{
 					Cert: filepath.Join(folder, "ca.pem"), Key: filepath.Join(folder, "ca.pem"),
 				},
-				ConnectTimeout: 1500 * time.Millisecond, CallTimeout: 2 * time.Minute,
+				ServerStream: true, ConnectTimeout: 1500 * time.Millisecond, CallTimeout: 2 * time.Minute,
 				Ping: config.Ping{Interval: 0, Timeout: 3 * time.Second}, Methods: []string{"acme/*", "other/?"},
 			},
 			{
@@ -54,12 +54,12 @@ func TestFormatsAgree(t *testing.T) {
 				Args:       []string{"-v", "8080", "true", "default of nothing"},
 				Env:        map[string]string{"PORT": "8080", "HOST": "example.com", "FROM_FILE": "a b", "BOTH": "config", "LITERAL": "$HOME"},
 				InheritEnv: []string{"PATH", "LANG"}, Cwd: folder,
-				ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
+				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
 				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second},
 			},
 			{
 				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots",
-				ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
+				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
 				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second},
 			},
 		},

@@ -33,11 +33,15 @@ type Server struct {
 	Type      Type      `koanf:"type"`
 	Transport Transport `koanf:"transport"` // "" for Stdio
 
-	URL        string            `koanf:"url"`
-	Headers    map[string]string `koanf:"headers"` // names as written, unique when case is ignored; values are secret
-	AllowHTTP  bool              `koanf:"allowHttp"`
-	CAFile     string            `koanf:"caFile"`
-	ClientCert ClientCert        `koanf:"clientCert"`
+	URL       string            `koanf:"url"`
+	Headers   map[string]string `koanf:"headers"` // names as written, unique when case is ignored; values are secret
+	AllowHTTP bool              `koanf:"allowHttp"`
+
+	ServerStream    bool   `koanf:"serverStream"`    // open the stream for what the server sends by itself, where the wire has one
+	ProtocolVersion string `koanf:"protocolVersion"` // offered to the server; "" offers the client's
+
+	CAFile     string     `koanf:"caFile"`
+	ClientCert ClientCert `koanf:"clientCert"`
 
 	Command    string            `koanf:"command"` // a name for the search path, or an absolute path
 	Args       []string          `koanf:"args"`

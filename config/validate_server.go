@@ -18,6 +18,10 @@ func (l *loader) checkServer(s *Server) {
 	l.checkFiles(s)
 	l.checkHeaders(s)
 	l.checkEnv(s)
+	if s.ProtocolVersion != "" {
+		l.choose(l.place("mcpServers", s.Name, "protocolVersion"), s.ProtocolVersion,
+			"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+	}
 	for i, pattern := range s.Methods {
 		at := l.place("mcpServers", s.Name, "methods", strconv.Itoa(i))
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {

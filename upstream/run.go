@@ -95,10 +95,13 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() { s.state, s.link = Connecting, nil })
 	ctx, cancel := context.WithTimeout(ctx, s.server.ConnectTimeout)
 	defer cancel()
-	id := s.nextID()
+	id, hello := s.nextID(), s.hello.Params
+	if v := s.server.ProtocolVersion; v != "" {
+		hello = jsonrpc.Set(hello, jsonrpc.Quote(v), "protocolVersion")
+	}
 	conn, m, err := transport.Open(ctx, transport.Options{
 		Server: s.server, Client: s.http, Handler: s, Limit: s.limit, Log: s.log, Guardian: s.guardian,
-	}, id, jsonrpc.NewRequest(id, protocol.Initialize, s.hello.Params))
+	}, id, jsonrpc.NewRequest(id, protocol.Initialize, hello))
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
 			err = fmt.Errorf("no answer to initialize within %s (connectTimeout)", s.server.ConnectTimeout)

@@ -86,7 +86,7 @@ func benchConn(b *testing.B, url string, n int) {
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 10}
 	defer transport.CloseIdleConnections()
 	o := Options{
-		Server: &config.Server{Name: "bench", Type: config.HTTP, Transport: config.HTTPOnly, URL: url},
+		Server: &config.Server{Name: "bench", Type: config.HTTP, Transport: config.HTTPOnly, URL: url, ServerStream: true},
 		Client: &http.Client{Transport: transport}, Limit: 64 << 20, Handler: newEar(),
 	}
 	conn, _, err := Open(b.Context(), o, "1", jsonrpc.Text{[]byte(initialize)})

@@ -84,6 +84,10 @@ func (h *httpConn) Listen(version string) {
 	if version != h.head.Load().version && version != "" {
 		h.identify(h.head.Load().id, version, true)
 	}
+	if !h.o.Server.ServerStream {
+		h.endWaiting(func(f *flight) bool { return f.accepted }, ErrNoAnswer)
+		return
+	}
 	h.mu.Lock()
 	h.listening = isListening
 	h.mu.Unlock()

@@ -172,7 +172,7 @@ func options(t *testing.T, url string, e *ear) Options {
 	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return Options{
-		Server:  &config.Server{Name: "fake", Type: config.HTTP, Transport: config.HTTPOnly, URL: url},
+		Server:  &config.Server{Name: "fake", Type: config.HTTP, Transport: config.HTTPOnly, URL: url, ServerStream: true},
 		Client:  &http.Client{Transport: transport},
 		Handler: e, Limit: 1 << 20,
 		Log: hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Trace}),
