@@ -84,11 +84,11 @@ func (s *Session) explain(err error) error {
 	case err == nil, errors.As(err, &down), errors.As(err, &late), errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &exit):
-		return &CallError{s.server.Name, "lost", "try its command in a terminal", err}
+		return &CallError{s.Server().Name, "lost", "try its command in a terminal", err}
 	case errors.As(err, &lost):
-		return &CallError{s.server.Name, "lost", "try again", err}
+		return &CallError{s.Server().Name, "lost", "try again", err}
 	}
-	return &CallError{s.server.Name, Ready.String(), "try again, or see what the server says", err}
+	return &CallError{s.Server().Name, Ready.String(), "try again, or see what the server says", err}
 }
 
 // ready returns the link, waiting for one that is being made. A call to a server that is down tries it at
@@ -128,7 +128,7 @@ func (s *Session) nextID() jsonrpc.ID { return jsonrpc.Int(s.lastID.Add(1)) }
 // callOn makes the call on one link.
 func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message, error) {
 	id := s.nextID()
-	p := &pending{Call: c, timeout: s.server.CallTimeout, value: math.Inf(-1)}
+	p := &pending{Call: c, timeout: s.Server().CallTimeout, value: math.Inf(-1)}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p.timer = time.AfterFunc(p.timeout, func() { s.expire(p, cancel) })
@@ -159,7 +159,7 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 	}
 	s.cancelled(l, id)
 	if errors.Is(context.Cause(ctx), errTimeout) {
-		return nil, &TimeoutError{s.server.Name, c.Message.Method(), p.timeout}
+		return nil, &TimeoutError{s.Server().Name, c.Message.Method(), p.timeout}
 	}
 	return nil, ctx.Err()
 }

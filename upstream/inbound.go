@@ -27,7 +27,7 @@ func (s *Session) Request(ctx context.Context, cause jsonrpc.ID, m *jsonrpc.Mess
 
 // only returns the client of a session that is not shared.
 func (s *Session) only() Client {
-	if s.server.Shared {
+	if s.Server().Shared {
 		return nil
 	}
 	s.mu.Lock()

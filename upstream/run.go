@@ -93,18 +93,18 @@ func (s *Session) rest(ctx context.Context, err error, wait time.Duration) {
 // connectTimeout of the server.
 func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() { s.state, s.link = Connecting, nil })
-	ctx, cancel := context.WithTimeout(ctx, s.server.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.Server().ConnectTimeout)
 	defer cancel()
 	id, hello := s.nextID(), s.hello.Params
-	if v := s.server.ProtocolVersion; v != "" {
+	if v := s.Server().ProtocolVersion; v != "" {
 		hello = jsonrpc.Set(hello, jsonrpc.Quote(v), "protocolVersion")
 	}
 	conn, m, err := transport.Open(ctx, transport.Options{
-		Server: s.server, Client: s.http, Handler: s, Limit: s.limit, Log: s.log, Guardian: s.guardian,
+		Server: s.Server(), Client: s.http, Handler: s, Limit: s.limit, Log: s.log, Guardian: s.guardian,
 	}, id, jsonrpc.NewRequest(id, protocol.Initialize, hello))
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
-			err = fmt.Errorf("no answer to initialize within %s (connectTimeout)", s.server.ConnectTimeout)
+			err = fmt.Errorf("no answer to initialize within %s (connectTimeout)", s.Server().ConnectTimeout)
 		}
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (s *Session) serve(ctx context.Context, l *link) error {
 	defer cancel()
 	s.work.Go(func() { s.deliver(ctx, l) })
 	s.work.Go(func() { s.keepLists(ctx, l) })
-	if s.server.Ping.Interval > 0 {
+	if s.Server().Ping.Interval > 0 {
 		s.work.Go(func() { s.keepAlive(ctx, l) })
 	}
 	select {
@@ -188,7 +188,7 @@ func (s *Session) end(ctx context.Context, conn transport.Conn) {
 
 // keepAlive pings the server. A ping that gets no answer is logged and changes nothing.
 func (s *Session) keepAlive(ctx context.Context, l *link) {
-	ticker := time.NewTicker(s.server.Ping.Interval)
+	ticker := time.NewTicker(s.Server().Ping.Interval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -196,7 +196,7 @@ func (s *Session) keepAlive(ctx context.Context, l *link) {
 			return
 		case <-ticker.C:
 		}
-		bounded, cancel := context.WithTimeout(ctx, s.server.Ping.Timeout)
+		bounded, cancel := context.WithTimeout(ctx, s.Server().Ping.Timeout)
 		_, err := s.request(bounded, l, protocol.Ping, nil)
 		cancel()
 		if err != nil && ctx.Err() == nil {

@@ -19,7 +19,7 @@ import (
 // Session is one session with one server, for one client or, when the server is shared, for all. Any
 // goroutine may call its methods.
 type Session struct {
-	server   *config.Server
+	settings atomic.Pointer[config.Server] // of the server; others come that decide the same connection
 	http     *http.Client
 	guardian *transport.Guardian
 	limit    int64
@@ -75,10 +75,11 @@ func (l *link) drop(err error) {
 }
 
 // Name returns the name of the server in the configuration.
-func (s *Session) Name() string { return s.server.Name }
+func (s *Session) Name() string { return s.Server().Name }
 
-// Server returns the configuration of the server.
-func (s *Session) Server() *config.Server { return s.server }
+// Server returns the configuration of the server as it is now. A reload replaces it, so that who needs two
+// settings that belong together asks once.
+func (s *Session) Server() *config.Server { return s.settings.Load() }
 
 // Status returns the condition of the session.
 func (s *Session) Status() Status {
@@ -88,7 +89,7 @@ func (s *Session) Status() Status {
 }
 
 func (s *Session) status() Status {
-	return Status{Server: s.server.Name, State: s.state, Err: s.err, Retry: s.retry, Next: s.next()}
+	return Status{Server: s.Server().Name, State: s.state, Err: s.err, Retry: s.retry, Next: s.next()}
 }
 
 // next says what a person can do about the state.
@@ -104,7 +105,7 @@ func (s *Session) next() string {
 		return "give it credentials in headers"
 	case errors.As(s.err, &status):
 		return "check its url"
-	case errors.As(s.err, &exit) || s.server.Command != "":
+	case errors.As(s.err, &exit) || s.Server().Command != "":
 		return "try its command in a terminal"
 	}
 	return "check that it runs and that its url is right"

@@ -79,12 +79,13 @@ func (s *Set) open(srv *server, client Client, hello Hello) *Session {
 		hello = s.own()
 	}
 	session := &Session{
-		server: srv.cfg, http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
+		http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
 		log:    s.opts.Log.With("server", srv.cfg.Name),
 		outbox: make(chan jsonrpc.Text, outboxSize), wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
 		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
 		asks: map[jsonrpc.ID]context.CancelFunc{}, subs: map[string]map[Client]struct{}{}, levels: map[Client]jsonrpc.Raw{},
 	}
+	session.settings.Store(srv.cfg)
 	if srv.cfg.Shared {
 		srv.shared = session
 	}
@@ -117,7 +118,7 @@ func (s *Session) attach(client Client) {
 func (s *Set) Release(client Client, sessions []*Session) {
 	var all sync.WaitGroup
 	for _, session := range sessions {
-		if session.server.Shared {
+		if session.Server().Shared {
 			session.detach(client)
 			continue
 		}

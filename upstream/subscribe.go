@@ -18,7 +18,7 @@ func (s *Session) Subscribe(ctx context.Context, client Client, uri string, c Ca
 	had := len(s.subs[uri]) > 0
 	s.mu.Unlock()
 	var m *jsonrpc.Message
-	if !had || !s.server.Shared {
+	if !had || !s.Server().Shared {
 		var err error
 		if m, err = s.Call(ctx, c); err != nil || m.Error() != nil {
 			return m, err
@@ -42,7 +42,7 @@ func (s *Session) Unsubscribe(ctx context.Context, client Client, uri string, c 
 			delete(s.subs, uri)
 		}
 	})
-	if !last && s.server.Shared {
+	if !last && s.Server().Shared {
 		return nil, nil //nolint:nilnil // documented: no answer of the server
 	}
 	return s.Call(ctx, c)
