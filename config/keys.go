@@ -14,6 +14,7 @@ type file struct {
 	Version    int               `koanf:"version"`
 	Schema     string            `koanf:"$schema"`
 	Startup    Startup           `koanf:"startup"`
+	Reload     Reload            `koanf:"reload"`
 	Log        Log               `koanf:"log"`
 	Naming     Naming            `koanf:"naming"`
 	Limits     Limits            `koanf:"limits"`
@@ -86,6 +87,17 @@ func canonical(t reflect.Type, key string) string {
 	return key
 }
 
+// isShared tells whether other programs use that key of t, too, for values of another shape.
+func isShared(t reflect.Type, key string) bool {
+	switch t {
+	case reflect.TypeFor[file]():
+		return slices.Contains([]string{"extends", "envFile", "defaults", "profiles", "allowCommands", "startup", "reload"}, key)
+	case reflect.TypeFor[entry]():
+		return slices.Contains([]string{"tools", "prompts", "resources", "required", "lazy"}, key)
+	}
+	return false
+}
+
 // isForeignServerKey tells whether other programs write that key into a server and plait has no use for it.
 func isForeignServerKey(key string) bool {
 	return slices.Contains([]string{
@@ -93,8 +105,8 @@ func isForeignServerKey(key string) bool {
 		"description", "dev", "disabledTools", "displayName", "enabledTools", "excludeTools", "extra", "gallery",
 		"homepage", "icon", "iconUrl", "id", "includeTools", "initTimeout", "isActive", "label", "logo", "logoUrl", "longRunning",
 		"metadata", "name", "note", "notes", "oauth", "oauthResource", "provider", "providerUrl", "reference",
-		"registryUrl", "required", "sandbox", "sandboxEnabled", "scopes", "searchKey", "source", "startupTimeoutMs",
-		"startupTimeoutSec", "tags", "timeout", "toolTimeoutSec", "tools", "trust", "version", "watch", "watchPaths",
+		"registryUrl", "sandbox", "sandboxEnabled", "scopes", "searchKey", "source", "startupTimeoutMs",
+		"startupTimeoutSec", "tags", "timeout", "toolTimeoutSec", "trust", "version", "watch", "watchPaths",
 	}, camel(key)) || strings.HasPrefix(key, "sandbox") || strings.HasPrefix(key, "_") || strings.HasPrefix(key, "x-")
 }
 

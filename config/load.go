@@ -125,7 +125,7 @@ func (l *loader) load(root *node) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := &Config{Startup: f.Startup, Log: f.Log, Naming: f.Naming, Limits: f.Limits}
+	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits}
 	l.general(f, cfg)
 	for _, name := range l.order {
 		e := f.MCPServers[name]

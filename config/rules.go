@@ -5,7 +5,7 @@ type Rules struct {
 	Allow       []Glob              `koanf:"allow"`       // empty allows everything
 	Deny        []Glob              `koanf:"deny"`        // wins over Allow
 	ReadOnly    bool                `koanf:"readOnly"`    // of tools: only those that say readOnlyHint: true
-	Unannotated string              `koanf:"unannotated"` // of tools that do not say, when ReadOnly: "hide" or "show"
+	Unannotated string              `koanf:"unannotated"` // of tools that do not say, when ReadOnly: "hide" or "show"; "" is "hide"
 	Rename      map[string]string   `koanf:"rename"`      // the server's own name to the one that gets the prefix; not of resources
 	Override    map[string]Override `koanf:"override"`    // by the server's own name; of tools
 }
@@ -20,7 +20,7 @@ type Glob struct {
 type Override struct {
 	Title       *string        `koanf:"title"`
 	Description *string        `koanf:"description"`
-	Annotations map[string]any `koanf:"annotations"` // each member replaces the server's
+	Annotations map[string]any `koanf:"annotations"` // each member replaces the server's; numbers are json.Number
 }
 
 // Profile is a choice of servers and items for one use of the file.

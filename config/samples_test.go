@@ -33,9 +33,10 @@ func TestFormatsAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Startup: config.Startup{Wait: 5 * time.Second},
+		Startup: config.Startup{Wait: 5 * time.Second, Snapshot: true, SnapshotMaxAge: 720 * time.Hour},
+		Reload:  config.Reload{Watch: true, Debounce: 300 * time.Millisecond, Drain: 30 * time.Second},
 		Log:     config.Log{Level: "debug", Format: "json", File: filepath.FromSlash("/home/kim/plait.log")},
-		Naming:  config.Naming{Separator: "__", MaxLength: 64, BareNames: true},
+		Naming:  config.Naming{Separator: "__", MaxLength: 64, OnTooLong: "shorten", OnCollision: "hash", BareNames: true},
 		Limits:  config.Limits{Message: 8 << 20},
 		Servers: []*config.Server{
 			{
@@ -48,6 +49,7 @@ func TestFormatsAgree(t *testing.T) {
 				},
 				ServerStream: true, ConnectTimeout: 1500 * time.Millisecond, CallTimeout: 2 * time.Minute,
 				Ping: config.Ping{Interval: 0, Timeout: 3 * time.Second}, Methods: []string{"acme/*", "other/?"},
+				Tools: config.Rules{Unannotated: "hide"},
 			},
 			{
 				Name: "alpha", Type: config.Stdio, Command: filepath.Join(folder, "bin", "server"), Prefix: "",
@@ -55,12 +57,12 @@ func TestFormatsAgree(t *testing.T) {
 				Env:        map[string]string{"PORT": "8080", "HOST": "example.com", "FROM_FILE": "a b", "BOTH": "config", "LITERAL": "$HOME"},
 				InheritEnv: []string{"PATH", "LANG"}, Cwd: folder,
 				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
-				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second},
+				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second}, Tools: config.Rules{Unannotated: "hide"},
 			},
 			{
 				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots",
 				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
-				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second},
+				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second}, Tools: config.Rules{Unannotated: "hide"},
 			},
 		},
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -36,8 +37,8 @@ func (p place) index(i int, pos Pos) place {
 }
 
 // shape walks the tree along the Go type that it will be decoded into. It finds the canonical name of every key,
-// reports those that are unknown or there twice and values of the wrong kind, and expands variables. What it
-// returns is made of maps, lists and refs; nil means that nothing is set there.
+// reports those that are unknown or there twice and values of the wrong kind. What it returns is made of maps, lists
+// and refs; nil means that nothing is set there.
 func (l *loader) shape(n *node, t reflect.Type, at place) any {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -45,12 +46,16 @@ func (l *loader) shape(n *node, t reflect.Type, at place) any {
 	if n.kind == null {
 		return nil
 	}
-	switch t.Kind() {
-	case reflect.Struct:
+	switch {
+	case t.Kind() == reflect.Interface:
+		return l.hold(n, at)
+	case t == reflect.TypeFor[Glob]():
+		return l.leaf(n, t, at)
+	case t.Kind() == reflect.Struct:
 		return l.structure(n, t, at)
-	case reflect.Map:
+	case t.Kind() == reflect.Map:
 		return l.mapping(n, t, at)
-	case reflect.Slice:
+	case t.Kind() == reflect.Slice:
 		return l.sequence(n, t, at)
 	default:
 		return l.leaf(n, t, at)
@@ -74,6 +79,10 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 			continue
 		}
 		here := at.child(m.key, m.pos)
+		if !l.own && isShared(t, key) && !fits(m.value, field) {
+			l.foreign = append(l.foreign, here)
+			continue
+		}
 		if before, twice := first[key]; twice {
 			l.report(here, twiceMessage(before, m), "keep one of them")
 			continue
@@ -89,6 +98,34 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 		}
 	}
 	return values
+}
+
+// fits tells whether a value has the shape that t wants: maps, lists and scalars where they belong, and known keys.
+func fits(n *node, t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	isText := n.kind == text || n.kind == number
+	switch {
+	case n.kind == null, t.Kind() == reflect.Interface:
+		return true
+	case t == reflect.TypeFor[Glob](), t.Kind() == reflect.String:
+		return isText
+	case t.Kind() == reflect.Bool:
+		return n.kind == boolean
+	case t == reflect.TypeFor[fileList]() && isText:
+		return true
+	case t.Kind() == reflect.Slice:
+		return n.kind == list && !slices.ContainsFunc(n.items, func(item *node) bool { return !fits(item, t.Elem()) })
+	case t.Kind() == reflect.Map:
+		return n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool { return !fits(m.value, t.Elem()) })
+	case t.Kind() == reflect.Struct:
+		return n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool {
+			field, known := fieldType(t, canonical(t, m.key))
+			return !known || !fits(m.value, field)
+		})
+	}
+	return n.kind != list && n.kind != object
 }
 
 func twiceMessage(first, second member) string {
@@ -194,8 +231,7 @@ func (l *loader) sequence(n *node, t reflect.Type, at place) any {
 		}
 		v := l.shape(item, t.Elem(), here)
 		if v == nil { // already reported: keep the place, so that the others keep their number
-			l.leaves = append(l.leaves, leaf{"", here})
-			v = ref(len(l.leaves) - 1)
+			v = l.hold(&node{kind: null}, here)
 		}
 		values = append(values, v)
 	}
@@ -214,10 +250,10 @@ func (l *loader) isKind(n *node, want kind, name string, at place) bool {
 // ref stands for a leaf in what koanf merges and mapstructure decodes, so that it keeps its place.
 type ref int
 
-// leaf is a scalar after expansion.
+// leaf is a scalar as it stands in the file, or a value of any shape.
 type leaf struct {
-	scalar string
-	at     place
+	node *node
+	at   place
 }
 
 func (l *loader) leaf(n *node, t reflect.Type, at place) any {
@@ -230,17 +266,13 @@ func (l *loader) leaf(n *node, t reflect.Type, at place) any {
 		return nil
 	}
 	at.source = n.scalar
-	v := leaf{n.scalar, at}
-	if n.kind == text {
-		expanded, err := expand(n.scalar, at.env)
-		if err != nil {
-			l.add(at, asExpandError(err).problem())
-			return nil
-		}
-		v.scalar = expanded
-	}
+	return l.hold(n, at)
+}
+
+// hold keeps a value until it is decoded.
+func (l *loader) hold(n *node, at place) ref {
 	l.pos[at.key] = at
-	l.leaves = append(l.leaves, v)
+	l.leaves = append(l.leaves, leaf{n, at})
 	return ref(len(l.leaves) - 1)
 }
 
@@ -255,6 +287,8 @@ func wanted(t reflect.Type) (noun, example string) {
 		return "a whole number", ""
 	case t.Kind() == reflect.Bool:
 		return "true or false", ""
+	case t == reflect.TypeFor[Glob]():
+		return "a pattern of names", "get_*"
 	}
 	return "text", ""
 }

@@ -21,9 +21,10 @@ func (l *loader) general(f *file, cfg *Config) {
 	if f.Version != 1 {
 		l.fault(l.place("version"), fmt.Sprintf("%d is not a known version", f.Version), "write 1")
 	}
-	if cfg.Startup.Wait < 0 {
-		l.fault(l.place("startup", "wait"), "is negative", "write a duration such as 3s, or 0")
-	}
+	l.notNegative(cfg.Startup.Wait, "write a duration such as 3s, or 0", "startup", "wait")
+	l.notNegative(cfg.Startup.SnapshotMaxAge, "write a duration such as 720h", "startup", "snapshotMaxAge")
+	l.notNegative(cfg.Reload.Debounce, "write a duration such as 300ms, or 0", "reload", "debounce")
+	l.notNegative(cfg.Reload.Drain, "write a duration such as 30s, or 0", "reload", "drain")
 	l.choose(l.place("log", "level"), cfg.Log.Level, "trace", "debug", "info", "warn", "error", "off")
 	l.choose(l.place("log", "format"), cfg.Log.Format, "text", "json")
 	if cfg.Log.File != "" {
@@ -41,8 +42,17 @@ func (l *loader) general(f *file, cfg *Config) {
 		l.fault(l.place("naming", "maxLength"), fmt.Sprintf("%d is out of range", n),
 			fmt.Sprintf("write a number from %d to %d", minNameLength, maxNameLength))
 	}
+	l.choose(l.place("naming", "onTooLong"), cfg.Naming.OnTooLong, "shorten", "error")
+	l.choose(l.place("naming", "onCollision"), cfg.Naming.OnCollision, "hash", "error")
 	if n := cfg.Limits.Message; n < minMessage || n > maxMessage {
 		l.fault(l.place("limits", "message"), "is out of range", "write a size from 1KiB to 2GiB")
+	}
+}
+
+// notNegative reports a negative duration at those keys.
+func (l *loader) notNegative(d time.Duration, hint string, keys ...string) {
+	if d < 0 {
+		l.fault(l.place(keys...), "is negative", hint)
 	}
 }
 
@@ -104,7 +114,12 @@ func (l *loader) checkTimes(s *Server) {
 			l.fault(l.place(append([]string{"mcpServers", s.Name}, t.keys...)...), "is not more than 0", "write a duration such as 30s or 2m")
 		}
 	}
-	if s.Ping.Interval < 0 {
-		l.fault(l.place("mcpServers", s.Name, "ping", "interval"), "is negative", "write a duration such as 60s, or 0 for no ping")
+	l.notNegative(s.Ping.Interval, "write a duration such as 60s, or 0 for no ping", "mcpServers", s.Name, "ping", "interval")
+	l.notNegative(s.IdleTimeout, "write a duration such as 10m, or 0 for never", "mcpServers", s.Name, "idleTimeout")
+	if s.MaxConcurrent < 0 {
+		l.fault(l.place("mcpServers", s.Name, "maxConcurrent"), "is negative", "write a number of calls, or 0 for any number")
+	}
+	if s.MaxResultBytes < 0 {
+		l.fault(l.place("mcpServers", s.Name, "maxResultBytes"), "is negative", "write a size such as 1MiB, or 0 for any size")
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"os"
@@ -22,6 +23,9 @@ func (l *loader) checkServer(s *Server) {
 		l.choose(l.place("mcpServers", s.Name, "protocolVersion"), s.ProtocolVersion,
 			"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 	}
+	l.checkRules("tools", &s.Tools, "mcpServers", s.Name)
+	l.checkRules("prompts", &s.Prompts, "mcpServers", s.Name)
+	l.checkRules("resources", &s.Resources, "mcpServers", s.Name)
 	for i, pattern := range s.Methods {
 		at := l.place("mcpServers", s.Name, "methods", strconv.Itoa(i))
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
@@ -186,11 +190,4 @@ func (l *loader) checkEnv(s *Server) {
 	}
 }
 
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

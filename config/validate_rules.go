@@ -1,0 +1,45 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// checkRules checks the rules of one list, which stand under that key of above.
+func (l *loader) checkRules(list string, r *Rules, above ...string) {
+	at := func(keys ...string) place { return l.place(slices.Concat(above, []string{list}, keys)...) }
+	var meaningless []string
+	switch list {
+	case "tools":
+		l.choose(at("unannotated"), r.Unannotated, "hide", "show")
+	case "prompts":
+		meaningless = []string{"readOnly", "unannotated", "override"}
+	case "resources":
+		meaningless = []string{"readOnly", "unannotated", "rename", "override"}
+	}
+	for _, key := range meaningless {
+		if l.isGiven(slices.Concat(above, []string{list, key})...) {
+			l.fault(at(key), "has no meaning for "+list, "remove it")
+		}
+	}
+	taken := map[string]string{}
+	for _, name := range sortedKeys(r.Rename) {
+		target := r.Rename[name]
+		switch owner, twice := taken[target]; {
+		case !isItemName(target):
+			l.fault(at("rename", name), fmt.Sprintf("%q is not a name", l.source(at("rename", name), target)),
+				"use letters, digits, _, - and .")
+		case twice:
+			l.fault(at("rename", name), fmt.Sprintf("%q is the new name of %q, too", l.source(at("rename", name), target), owner),
+				"choose another one")
+		default:
+			taken[target] = name
+		}
+	}
+}
+
+// isItemName tells whether s may be the new name of a tool or prompt.
+func isItemName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isWordChar(r) && r != '.' })
+}
