@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -26,12 +27,12 @@ type Options struct {
 
 // Aggregator is the configured servers as one. Any goroutine may call its methods.
 type Aggregator struct {
-	cfg     *config.Config
-	namer   *catalog.Namer
 	servers *upstream.Set
 	version string
 	redact  func(string) string
 	log     hclog.Logger
+
+	now atomic.Pointer[generation] // for the clients that come
 
 	mu           sync.Mutex
 	pins         *catalog.Pins     // who owns which URI
@@ -49,15 +50,15 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 	if opts.Redact == nil {
 		opts.Redact = func(text string) string { return text }
 	}
-	return &Aggregator{
-		cfg:   cfg,
-		namer: catalog.NewNamer(cfg.Naming, cfg.Servers),
+	a := &Aggregator{
 		servers: upstream.NewSet(ctx, cfg.Servers, upstream.Options{
 			Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Log: opts.Log.Named("upstream"),
 		}),
 		version: opts.Version, redact: opts.Redact, log: opts.Log,
 		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
 	}
+	a.now.Store(newGeneration(1, cfg))
+	return a
 }
 
 // Open returns the session of a client that reads from out. The client's first request is initialize.
@@ -88,9 +89,3 @@ func (a *Aggregator) forget(s *Session) {
 	defer a.mu.Unlock()
 	delete(a.sessions, s)
 }
-
-// alone returns true when one server is configured: what it says cannot be mistaken for another's.
-func (a *Aggregator) alone() bool { return len(a.cfg.Servers) == 1 }
-
-// transparent returns true when the one server that is configured passes its names unchanged.
-func (a *Aggregator) transparent() bool { return a.namer.Passthrough() }

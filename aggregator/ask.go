@@ -17,11 +17,12 @@ type question struct {
 
 // Ask carries a request of a server to the client and its answer back (upstream.Client).
 func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.Message) jsonrpc.Text {
-	if err := s.mayAsk(server, m); err != nil {
+	v := s.now.Load()
+	if err := s.mayAsk(v, server, m); err != nil {
 		return jsonrpc.Failure(m.ID(), err)
 	}
 	id := jsonrpc.Int(s.lastID.Add(1))
-	params := s.question(server, m)
+	params := s.question(v, server, m)
 	q := question{server: server}
 	_, q.task = jsonrpc.Get(params, "task")
 	if raw, ok := jsonrpc.Get(params, "_meta", "progressToken"); ok {
@@ -51,7 +52,7 @@ func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.
 		if !ok {
 			return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", errGone))
 		}
-		return s.reply(server, m, a)
+		return s.reply(v, server, m, a)
 	case <-ctx.Done():
 		s.out.send(jsonrpc.NewNotification(protocol.Cancelled, jsonrpc.Raw(`{"requestId":`+string(id)+`}`)))
 		return nil
@@ -60,12 +61,12 @@ func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.
 
 // question returns the params of a server's request as the client gets them. With several servers a person
 // must see which one asks, and "this server" would mean all of them.
-func (s *Session) question(server *upstream.Session, m *jsonrpc.Message) jsonrpc.Raw {
+func (s *Session) question(v *view, server *upstream.Session, m *jsonrpc.Message) jsonrpc.Raw {
 	params := m.Params()
-	if s.agg.alone() {
+	if v.alone() {
 		return params
 	}
-	params = s.view().Rewrite(server.Name(), m.Method(), params)
+	params = v.catalog().Rewrite(server.Name(), m.Method(), params)
 	params = s.exposeTask(server, params, "_meta", relatedTask, "taskId")
 	switch m.Method() {
 	case protocol.Elicit:
@@ -94,7 +95,7 @@ func (s *Session) clientProgress(m *jsonrpc.Message) {
 
 // Tell takes a notification of a server (upstream.Client).
 func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
-	text := m.Text()
+	v, text := s.now.Load(), m.Text()
 	switch m.Method() {
 	case protocol.LogMessage:
 		if server.Server().Shared && !s.audible(m) {
@@ -105,22 +106,22 @@ func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
 		if server.Server().Shared && !s.subscribed(uri) {
 			return
 		}
-		if exposed := s.view().Expose(server.Name(), uri); exposed != uri {
+		if exposed := v.catalog().Expose(server.Name(), uri); exposed != uri {
 			text = m.WithParams("", jsonrpc.Set(m.Params(), jsonrpc.Quote(exposed), "uri"))
 		}
 	case protocol.ElicitComplete:
-		if !s.agg.alone() {
+		if !v.alone() {
 			text = m.WithParams("", s.exposeElicitation(server, m.Params()))
 		}
 	case protocol.TaskStatus:
 		if server.Server().Shared && !s.ownsTask(server, m) {
 			return
 		}
-		if !s.agg.alone() {
+		if !v.alone() {
 			text = m.WithParams("", s.exposeTask(server, m.Params(), "taskId"))
 		}
 	default:
-		if s.owner(m.Method()) != server && !serves(server, m.Method()) {
+		if v.owner(m.Method()) != server && !serves(server, m.Method()) {
 			s.log.Debug("a notification that no rule passes on", "server", server.Name(), "method", m.Method())
 			return
 		}

@@ -35,12 +35,12 @@ func (s *Session) announce() {
 
 // changes returns the notifications that are due.
 func (s *Session) changes() []string {
-	view := s.view()
+	c := s.now.Load().catalog()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var due []string
 	for l := range protocol.Lists {
-		now := view.List(l)
+		now := c.List(l)
 		if s.shown[l] == nil || bytes.Equal(s.shown[l], now) {
 			continue
 		}

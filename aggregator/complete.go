@@ -13,19 +13,19 @@ import (
 const maxValues = 100
 
 // complete forwards a completion to the server of the prompt or resource that it refers to.
-func (s *Session) complete(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) complete(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	params := m.Params()
 	if err := jsonrpc.CheckMembers(params, "ref", "argument", "context", "_meta"); err != nil {
 		return nil, invalid(err)
 	}
 	ref, _ := jsonrpc.Get(params, "ref")
-	target, err := s.referred(ctx, ref)
+	v, target, err := s.referred(ctx, v, ref)
 	if err != nil {
 		return nil, err
 	}
-	server := s.server(target.Server)
+	server := v.byName[target.Server]
 	params = jsonrpc.Set(params, target.Ref, "ref")
-	if !s.agg.transparent() && server.Status().State == upstream.Ready && !server.Can("completions") && server.Version() > protocol.V20241105 {
+	if !v.transparent() && server.Status().State == upstream.Ready && !server.Can("completions") && server.Version() > protocol.V20241105 {
 		return jsonrpc.Result(m.ID(), jsonrpc.Raw(`{"completion":{"values":[]}}`)), nil
 	}
 	if v := server.Version(); v != "" && v < protocol.V20250618 {
@@ -44,11 +44,12 @@ func (s *Session) complete(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Tex
 			return answer.WithResult(m.ID(), result), nil
 		}
 	}
-	return s.back(m, server, answer), nil
+	return s.back(v, m, server, answer), nil
 }
 
-// referred returns the server that a reference belongs to, and the reference as that server knows it.
-func (s *Session) referred(ctx context.Context, ref jsonrpc.Raw) (catalog.Ref, error) {
+// referred returns the server that a reference belongs to, and the reference as that server knows it, with the
+// view that says so.
+func (s *Session) referred(ctx context.Context, v *view, ref jsonrpc.Raw) (*view, catalog.Ref, error) {
 	var found []catalog.Ref
 	look := func(c *catalog.Catalog) error {
 		var err error
@@ -57,11 +58,11 @@ func (s *Session) referred(ctx context.Context, ref jsonrpc.Raw) (catalog.Ref, e
 	}
 	var err error
 	for _, l := range []protocol.List{protocol.Prompts, protocol.Templates, protocol.Resources} {
-		if err = s.until(ctx, l, look); err == nil {
-			return found[0], nil
+		if v, err = s.until(ctx, v, l, look); err == nil {
+			return v, found[0], nil
 		}
 	}
-	return catalog.Ref{}, invalid(err)
+	return v, catalog.Ref{}, invalid(err)
 }
 
 // limitValues cuts a completion that has more values than allowed.

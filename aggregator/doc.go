@@ -10,8 +10,9 @@
 //
 //	server ─▶ upstream.Session.Request ─▶ Session.Ask ─▶ client, and its answer back
 //
-// Lists are merged (view.go, list.go): the catalog is built from what the client's own sessions have listed,
-// once per change, and is looked up, never parsed. Notifications of a server pass through Tell; those that
+// Every message is served on one view (view.go), which never changes: a generation of the configuration
+// (generation.go), the sessions with its servers, and the catalog of what they have listed, built once per change
+// and looked up, never parsed. Lists are merged in list.go. Notifications of a server pass through Tell; those that
 // only say that a list changed become one of plait's own, and only if the merged list changed (changes.go).
 //
 // What is edited in a message that passes is: ids, progress tokens, names, and, where two servers would

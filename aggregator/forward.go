@@ -44,7 +44,7 @@ func condition(server, state string) jsonrpc.Raw {
 
 // forward sends a request to a server, with other params, and returns its answer with the client's id.
 func (s *Session) forward(
-	ctx context.Context, m *jsonrpc.Message, server *upstream.Session, params jsonrpc.Raw,
+	ctx context.Context, v *view, m *jsonrpc.Message, server *upstream.Session, params jsonrpc.Raw,
 ) (jsonrpc.Text, error) {
 	c, err := s.call(m, params)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Session) forward(
 	if err != nil {
 		return nil, err
 	}
-	return s.back(m, server, answer), nil
+	return s.back(v, m, server, answer), nil
 }
 
 // call makes the call for the server: without what concerns only the client and plait, and with a way for
@@ -87,15 +87,15 @@ func (s *Session) call(m *jsonrpc.Message, params jsonrpc.Raw) (upstream.Call, e
 }
 
 // back makes the client's answer of a server's.
-func (s *Session) back(m *jsonrpc.Message, server *upstream.Session, answer *jsonrpc.Message) jsonrpc.Text {
+func (s *Session) back(v *view, m *jsonrpc.Message, server *upstream.Session, answer *jsonrpc.Message) jsonrpc.Text {
 	if e := answer.Error(); e != nil {
-		return s.backError(m, server, answer, e)
+		return s.backError(v, m, server, answer, e)
 	}
-	if s.direct() {
+	if v.direct() {
 		return answer.WithID(m.ID())
 	}
-	if s.view().HasAliases(server.Name()) || s.tasks.aliased(server) || carriesTask(m) {
-		result := s.view().Rewrite(server.Name(), m.Method(), answer.Result())
+	if v.catalog().HasAliases(server.Name()) || s.tasks.aliased(server) || carriesTask(m) {
+		result := v.catalog().Rewrite(server.Name(), m.Method(), answer.Result())
 		result = s.exposeTasks(server, m.Method(), result)
 		s.learn(server, m.Method(), result)
 		return answer.WithResult(m.ID(), result)
@@ -108,28 +108,24 @@ func (s *Session) back(m *jsonrpc.Message, server *upstream.Session, answer *jso
 
 // backError passes an error on: as it is, but for URIs and the ids of elicitations, which only 2025-11-25 knows.
 func (s *Session) backError(
-	m *jsonrpc.Message, server *upstream.Session, answer *jsonrpc.Message, e *jsonrpc.Error,
+	v *view, m *jsonrpc.Message, server *upstream.Session, answer *jsonrpc.Message, e *jsonrpc.Error,
 ) jsonrpc.Text {
 	asksForURL := e.Code == protocol.CodeURLElicitation
 	if asksForURL && s.version() < protocol.V20251125 && m.Method() == protocol.ToolsCall {
 		return jsonrpc.Result(m.ID(), urlText(e))
 	}
-	if s.agg.alone() || e.Data == nil {
+	if v.alone() || e.Data == nil {
 		return answer.WithID(m.ID())
 	}
 	data := e.Data
 	if asksForURL {
 		data = s.exposeElicitations(server, data)
 	}
-	if s.view().HasAliases(server.Name()) {
-		data = s.view().RewriteError(server.Name(), data)
+	if v.catalog().HasAliases(server.Name()) {
+		data = v.catalog().RewriteError(server.Name(), data)
 	}
 	return answer.WithError(m.ID(), jsonrpc.Set(answer.ErrorObject(), data, "data"))
 }
 
 // version returns the protocol version negotiated with the client.
-func (s *Session) version() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hello.Version
-}
+func (s *Session) version() string { return s.hello.Load().Version }

@@ -20,7 +20,7 @@ const superset25c = superset + `,"tasks":{"list":{},"cancel":{},"requests":{"too
 // initialize answers at once, and only the client's next message starts the sessions with the servers: some
 // clients start a second process just to look. A single server whose names pass unchanged is waited for,
 // within startup.wait, so that its capabilities and instructions pass too.
-func (s *Session) initialize(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) initialize(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	if err := jsonrpc.CheckMembers(m.Params(), "protocolVersion", "capabilities", "clientInfo", "_meta"); err != nil {
 		return nil, invalid(err)
 	}
@@ -32,44 +32,34 @@ func (s *Session) initialize(ctx context.Context, m *jsonrpc.Message) (jsonrpc.T
 	if hello.Version != offered {
 		hello.Params = jsonrpc.Set(hello.Params, jsonrpc.Quote(hello.Version), "protocolVersion")
 	}
-	if !s.greet(hello) {
+	if !s.hello.CompareAndSwap(nil, &hello) {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the session is initialized already")
 	}
-	return jsonrpc.Result(m.ID(), s.welcome(ctx, hello.Version)), nil
+	return jsonrpc.Result(m.ID(), s.welcome(ctx, v, hello.Version)), nil
 }
 
-// greet remembers what the client said of itself. It returns false when that was done before.
-func (s *Session) greet(hello upstream.Hello) bool {
+// begin opens the sessions with the servers, once, and returns the view with them.
+func (s *Session) begin() *view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.hello != nil {
-		return false
+	v, hello := s.now.Load(), s.hello.Load()
+	if hello == nil || v.begun() || s.closed {
+		return v
 	}
-	s.hello = &hello
-	return true
-}
-
-// begin opens the sessions with the servers, once.
-func (s *Session) begin() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.hello == nil || s.servers != nil || s.closed {
-		return
-	}
-	s.servers = s.agg.servers.Open(s, *s.hello)
-	for _, server := range s.servers {
-		s.byName[server.Name()] = server
-	}
+	servers := s.agg.servers.Open(s, *hello)
+	return s.replace(func(next *view) { next.serve(servers) })
 }
 
 // welcome makes the result of initialize.
-func (s *Session) welcome(ctx context.Context, version string) jsonrpc.Raw {
+func (s *Session) welcome(ctx context.Context, v *view, version string) jsonrpc.Raw {
 	info := jsonrpc.Raw(fmt.Sprintf(`{"name":"plait","version":%s}`, jsonrpc.Quote(s.agg.version)))
-	if s.agg.transparent() {
-		ctx, cancel := context.WithTimeout(ctx, s.agg.cfg.Startup.Wait)
+	if v.transparent() {
+		v = s.begin() //nolint:contextcheck // the sessions outlive the request
+	}
+	if v.transparent() && v.begun() {
+		ctx, cancel := context.WithTimeout(ctx, v.cfg.Startup.Wait)
 		defer cancel()
-		s.begin() //nolint:contextcheck // the sessions outlive the request
-		only := s.all()[0]
+		only := v.servers[0]
 		_ = only.AwaitSettled(ctx) // too late is as good as down
 		if result := only.Hello(); result != nil {
 			result = jsonrpc.Set(result, jsonrpc.Quote(version), "protocolVersion")
@@ -81,18 +71,18 @@ func (s *Session) welcome(ctx context.Context, version string) jsonrpc.Raw {
 		capabilities = superset25c + "}"
 	}
 	result := jsonrpc.Raw(fmt.Sprintf(`{"protocolVersion":%q,"capabilities":%s,"serverInfo":%s}`, version, capabilities, info))
-	if text := s.agg.guide(); text != "" {
+	if text := s.agg.guide(v.generation); text != "" {
 		result = jsonrpc.Set(result, jsonrpc.Quote(text), "instructions")
 	}
 	return result
 }
 
 // guide merges the instructions of the servers that were connected before, each under a heading.
-func (a *Aggregator) guide() string {
+func (a *Aggregator) guide(g *generation) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var b strings.Builder
-	for _, server := range a.cfg.Servers {
+	for _, server := range g.cfg.Servers {
 		text := a.instructions[server.Name]
 		if text == "" {
 			continue
@@ -101,7 +91,7 @@ func (a *Aggregator) guide() string {
 			b.WriteString("\n\n")
 		}
 		b.WriteString("# " + server.Name)
-		if prefix := a.namer.Prefix(server.Name); prefix != "" {
+		if prefix := g.namer.Prefix(server.Name); prefix != "" {
 			b.WriteString("\nNames of tools and prompts of this server start with `" + prefix + "`.")
 		}
 		b.WriteString("\n\n" + text)

@@ -14,18 +14,18 @@ import (
 const levelTime = time.Second
 
 // setLevel sets the log level of all servers that log, now and when they connect again.
-func (s *Session) setLevel(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) setLevel(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	if err := jsonrpc.CheckMembers(m.Params(), "level", "_meta"); err != nil {
 		return nil, invalid(err)
 	}
 	raw, _ := jsonrpc.Get(m.Params(), "level")
 	level, _ := jsonrpc.ReadString(raw)
 	_, known := protocol.Severity(level)
-	if s.agg.transparent() && s.all()[0].Status().Err == nil {
+	if v.transparent() && v.servers[0].Status().Err == nil {
 		if known {
-			s.all()[0].KeepLevel(s, raw)
+			v.servers[0].KeepLevel(s, raw)
 		}
-		return s.forward(ctx, m, s.all()[0], m.Params())
+		return s.forward(ctx, v, m, v.servers[0], m.Params())
 	}
 	if !known {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown log level %s", raw)
@@ -37,7 +37,7 @@ func (s *Session) setLevel(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Tex
 	s.start(func() {
 		defer close(done)
 		var all sync.WaitGroup
-		for _, server := range s.all() {
+		for _, server := range v.servers {
 			all.Go(func() { server.SetLevel(context.WithoutCancel(ctx), s, raw) })
 		}
 		all.Wait()

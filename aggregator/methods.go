@@ -10,7 +10,7 @@ import (
 )
 
 // method serves one request of a client. The error becomes the answer (failure).
-type method func(s *Session, ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error)
+type method func(s *Session, ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error)
 
 // methods has an entry for every request of the initialize era. Any other method is custom.
 var methods = map[string]method{
@@ -33,29 +33,28 @@ var methods = map[string]method{
 	protocol.TasksList:          (*Session).listTasks,
 }
 
-func (s *Session) ping(_ context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) ping(_ context.Context, _ *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
 }
 
 // custom routes a method that the protocol does not know, as it is.
-func (s *Session) custom(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
-	server := s.owner(m.Method())
+func (s *Session) custom(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	server := v.owner(m.Method())
 	if server == nil {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeMethodNotFound, "Method not found: %s", m.Method())
 	}
 	if err := jsonrpc.CheckMembers(m.Params(), "_meta"); err != nil {
 		return nil, invalid(err)
 	}
-	return s.forward(ctx, m, server, m.Params())
+	return s.forward(ctx, v, m, server, m.Params())
 }
 
 // owner returns the server that a custom method is for: the only one, or the first whose `methods` name it.
-func (s *Session) owner(method string) *upstream.Session {
-	servers := s.all()
-	if s.agg.transparent() && len(servers) == 1 {
-		return servers[0]
+func (v *view) owner(method string) *upstream.Session {
+	if v.transparent() && v.begun() {
+		return v.servers[0]
 	}
-	for _, server := range servers {
+	for _, server := range v.servers {
 		if serves(server, method) {
 			return server
 		}

@@ -11,49 +11,52 @@ import (
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
-func (s *Session) callTool(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
-	return s.byItsName(ctx, m, protocol.Tools)
+func (s *Session) callTool(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.byItsName(ctx, v, m, protocol.Tools)
 }
 
-func (s *Session) getPrompt(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
-	return s.byItsName(ctx, m, protocol.Prompts)
+func (s *Session) getPrompt(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.byItsName(ctx, v, m, protocol.Prompts)
 }
 
 // byItsName forwards a request whose params.name is the exposed name of a tool or prompt.
-func (s *Session) byItsName(ctx context.Context, m *jsonrpc.Message, l protocol.List) (jsonrpc.Text, error) {
+func (s *Session) byItsName(
+	ctx context.Context, v *view, m *jsonrpc.Message, l protocol.List,
+) (jsonrpc.Text, error) {
 	params := m.Params()
 	if err := jsonrpc.CheckMembers(params, "name", "arguments", "_meta", "task"); err != nil {
 		return nil, invalid(err)
 	}
-	if s.agg.transparent() {
-		return s.forward(ctx, m, s.all()[0], params)
+	if v.transparent() {
+		return s.forward(ctx, v, m, v.servers[0], params)
 	}
 	name, ok := jsonrpc.GetString(params, "name")
 	if !ok {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "name must be a string")
 	}
-	entry, err := s.find(ctx, l, name)
+	v, entry, err := s.find(ctx, v, l, name)
 	if err != nil {
 		return nil, err
 	}
 	if entry.Name != name {
 		params = jsonrpc.Set(params, jsonrpc.Quote(entry.Name), "name")
 	}
-	return s.forward(ctx, m, s.server(entry.Server), params)
+	return s.forward(ctx, v, m, v.byName[entry.Server], params)
 }
 
-// find looks a tool or prompt up, waiting for servers that have not listed theirs yet.
-func (s *Session) find(ctx context.Context, l protocol.List, name string) (catalog.Entry, error) {
+// find looks a tool or prompt up, waiting for servers that have not listed theirs yet. It returns the view that
+// has it.
+func (s *Session) find(ctx context.Context, v *view, l protocol.List, name string) (*view, catalog.Entry, error) {
 	var entry catalog.Entry
-	err := s.until(ctx, l, func(c *catalog.Catalog) error {
+	v, err := s.until(ctx, v, l, func(c *catalog.Catalog) error {
 		var err error
 		entry, err = look(c, l, name)
 		return err
 	})
 	if err != nil {
-		return entry, s.unknown(err, name)
+		return v, entry, s.unknown(v, err, name)
 	}
-	return entry, nil
+	return v, entry, nil
 }
 
 func look(c *catalog.Catalog, l protocol.List, name string) (catalog.Entry, error) {
@@ -65,10 +68,10 @@ func look(c *catalog.Catalog, l protocol.List, name string) (catalog.Entry, erro
 
 // unknown is the error for a name that nobody has. It says which server that is down the name may belong to, for
 // people: nothing is routed by it.
-func (s *Session) unknown(err error, name string) error {
-	for _, server := range s.all() {
+func (s *Session) unknown(v *view, err error, name string) error {
+	for _, server := range v.servers {
 		status := server.Status()
-		if prefix := s.agg.namer.Prefix(server.Name()); status.State != upstream.Ready && strings.HasPrefix(name, prefix) {
+		if prefix := v.namer.Prefix(server.Name()); status.State != upstream.Ready && strings.HasPrefix(name, prefix) {
 			return &jsonrpc.Error{
 				Code:    jsonrpc.CodeInvalidParams,
 				Message: s.agg.redact(fmt.Sprintf("%s (%s)", err, &upstream.DownError{Status: status})),

@@ -37,21 +37,21 @@ func unknown(uri string) error {
 	}
 }
 
-func (s *Session) readResource(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) readResource(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	uri, err := uriOf(m)
 	if err != nil {
 		return nil, err
 	}
-	if s.agg.alone() {
-		return s.forward(ctx, m, s.all()[0], m.Params())
+	if v.alone() {
+		return s.forward(ctx, v, m, v.servers[0], m.Params())
 	}
-	found := s.locate(ctx, uri)
+	v, found := s.locate(ctx, v, uri)
 	for i, t := range found.Targets {
 		call, err := s.call(m, at(m, uri, t.URI))
 		if err != nil {
 			return nil, err
 		}
-		server := s.server(t.Server)
+		server := v.byName[t.Server]
 		answer, err := server.Call(ctx, call)
 		if err != nil && found.Sure() {
 			return nil, err
@@ -60,13 +60,13 @@ func (s *Session) readResource(ctx context.Context, m *jsonrpc.Message) (jsonrpc
 			continue
 		}
 		if answer.Error() == nil && t.URI != uri {
-			result := s.view().RewriteRead(t, uri, answer.Result())
+			result := v.catalog().RewriteRead(t, uri, answer.Result())
 			s.learn(server, m.Method(), result)
 			return answer.WithResult(m.ID(), result), nil
 		}
-		return s.back(m, server, answer), nil
+		return s.back(v, m, server, answer), nil
 	}
-	return s.search(ctx, m, uri)
+	return s.search(ctx, v, m, uri)
 }
 
 // at returns the params of m for a server that calls the resource name.
@@ -79,10 +79,10 @@ func at(m *jsonrpc.Message, uri, name string) jsonrpc.Raw {
 
 // locate says which servers may own a resource, the likeliest first: who listed it, who named it in a result,
 // whose template matches, who alone lists that authority.
-func (s *Session) locate(ctx context.Context, uri string) catalog.Resolution {
-	found := s.view().Resource(uri)
+func (s *Session) locate(ctx context.Context, v *view, uri string) (*view, catalog.Resolution) {
+	found := v.catalog().Resource(uri)
 	for _, l := range []protocol.List{protocol.Resources, protocol.Templates} {
-		_ = s.until(ctx, l, func(c *catalog.Catalog) error {
+		v, _ = s.until(ctx, v, l, func(c *catalog.Catalog) error {
 			if found = c.Resource(uri); found.Sure() {
 				return nil
 			}
@@ -90,17 +90,17 @@ func (s *Session) locate(ctx context.Context, uri string) catalog.Resolution {
 		})
 	}
 	if to, ok := s.learned.find(uri); ok && !found.Sure() {
-		return catalog.Resolution{Step: catalog.Listed, Targets: []catalog.Target{{Server: to.server.Name(), URI: to.name}}}
+		return v, catalog.Resolution{Step: catalog.Listed, Targets: []catalog.Target{{Server: to.server.Name(), URI: to.name}}}
 	}
-	return found
+	return v, found
 }
 
 // search asks all servers that have resources for one that nobody listed. The first to give contents has it.
-func (s *Session) search(ctx context.Context, m *jsonrpc.Message, uri string) (jsonrpc.Text, error) {
+func (s *Session) search(ctx context.Context, v *view, m *jsonrpc.Message, uri string) (jsonrpc.Text, error) {
 	ctx, cancel := context.WithTimeout(ctx, fanTime)
 	defer cancel()
 	var servers []*upstream.Session
-	for _, server := range s.all() {
+	for _, server := range v.servers {
 		if server.Can("resources") {
 			servers = append(servers, server)
 		}
@@ -136,35 +136,34 @@ func (s *Session) search(ctx context.Context, m *jsonrpc.Message, uri string) (j
 		}
 		contents, _ := jsonrpc.Get(r.answer.Result(), "contents")
 		for range jsonrpc.Elements(contents) {
-			return s.back(m, r.server, r.answer), nil
+			return s.back(v, m, r.server, r.answer), nil
 		}
 	}
 	return nil, unknown(uri)
 }
 
-func (s *Session) subscribe(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
-	return s.subscription(ctx, m, (*upstream.Session).Subscribe)
+func (s *Session) subscribe(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.subscription(ctx, v, m, (*upstream.Session).Subscribe)
 }
 
-func (s *Session) unsubscribe(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
-	return s.subscription(ctx, m, (*upstream.Session).Unsubscribe)
+func (s *Session) unsubscribe(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	return s.subscription(ctx, v, m, (*upstream.Session).Unsubscribe)
 }
 
 type subscription func(*upstream.Session, context.Context, upstream.Client, string, upstream.Call) (*jsonrpc.Message, error)
 
-func (s *Session) subscription(ctx context.Context, m *jsonrpc.Message, do subscription) (jsonrpc.Text, error) {
+func (s *Session) subscription(
+	ctx context.Context, v *view, m *jsonrpc.Message, do subscription,
+) (jsonrpc.Text, error) {
 	uri, err := uriOf(m)
 	if err != nil {
 		return nil, err
 	}
-	server, name := s.all()[0], uri
-	if !s.agg.alone() {
-		found := s.locate(ctx, uri).Targets
-		if len(found) == 0 {
-			return nil, unknown(uri)
-		}
-		server, name = s.server(found[0].Server), found[0].URI
+	v, target, err := s.subscribable(ctx, v, uri)
+	if err != nil {
+		return nil, err
 	}
+	server, name := v.byName[target.Server], target.URI
 	call, err := s.call(m, at(m, uri, name))
 	if err != nil {
 		return nil, err
@@ -183,7 +182,19 @@ func (s *Session) subscription(ctx context.Context, m *jsonrpc.Message, do subsc
 	if answer == nil {
 		return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
 	}
-	return s.back(m, server, answer), nil
+	return s.back(v, m, server, answer), nil
+}
+
+// subscribable returns the server that a client's URI belongs to, and its name for it, with the view that says so.
+func (s *Session) subscribable(ctx context.Context, v *view, uri string) (*view, catalog.Target, error) {
+	if v.alone() {
+		return v, catalog.Target{Server: v.servers[0].Name(), URI: uri}, nil
+	}
+	v, found := s.locate(ctx, v, uri)
+	if len(found.Targets) == 0 {
+		return v, catalog.Target{}, unknown(uri)
+	}
+	return v, found.Targets[0], nil
 }
 
 // learn notes the URIs that a result names, so that the client can ask for them although no list has them.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/plait-mcp/plait/aggregator/catalog"
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
@@ -23,20 +22,16 @@ type Session struct {
 
 	asks   jsonrpc.Calls // requests to the client that wait for its answer
 	lastID atomic.Int64
+	hello  atomic.Pointer[upstream.Hello] // nil before initialize
+	now    atomic.Pointer[view]           // replace makes the next
 	quit   chan struct{}
 	ended  sync.Once
 	work   sync.WaitGroup
 	kick   chan struct{} // a list changed
 
 	mu       sync.Mutex
-	hello    *upstream.Hello // nil before initialize
-	servers  []*upstream.Session
-	byName   map[string]*upstream.Session
-	news     chan struct{}             // closed, and made anew, when the catalog is to be built anew
 	waits    [protocol.Lists]time.Time // until when each list waits for servers; zero: nobody asked
 	shown    [protocol.Lists]jsonrpc.Raw
-	catalog  *catalog.Catalog // nil: to be built anew
-	resolved bool             // every server has listed its resources, or had the time to
 	parts    map[*upstream.Session]part
 	level    string
 	closed   bool                    // no goroutine is started any more
@@ -55,10 +50,11 @@ var (
 func newSession(a *Aggregator, out jsonrpc.Sender) *Session {
 	s := &Session{
 		agg: a, out: &gate{out: out}, log: a.log,
-		quit: make(chan struct{}), news: make(chan struct{}), kick: make(chan struct{}, 1),
-		byName: map[string]*upstream.Session{}, parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
+		quit: make(chan struct{}), kick: make(chan struct{}, 1),
+		parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
 		learned: newOwners(), tasks: newOwners(), answered: newOwners(), subs: map[string]bool{},
 	}
+	s.now.Store(&view{generation: a.now.Load(), session: s, old: make(chan struct{})})
 	s.work.Go(s.announce)
 	return s
 }
@@ -69,14 +65,20 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 	if !ok {
 		serve = (*Session).custom
 	}
-	if !s.greeted() && m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
-		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the first request is initialize"))
-	}
+	v := s.now.Load()
 	if m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
-		s.begin()    //nolint:contextcheck // the sessions outlive the request
+		if s.hello.Load() == nil {
+			return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the first request is initialize"))
+		}
+		if !v.begun() {
+			v = s.begin() //nolint:contextcheck // the sessions outlive the request
+		}
+		if !v.begun() {
+			return s.failure(m, errGone)
+		}
 		s.out.open() // what it awaits must reach it, even if it never said that it is initialized
 	}
-	answer, err := serve(s, ctx, m)
+	answer, err := serve(s, ctx, v, m)
 	switch {
 	case err == nil:
 		return answer
@@ -97,6 +99,7 @@ func (s *Session) start(f func()) {
 
 // Notification takes a notification of the client (jsonrpc.Handler).
 func (s *Session) Notification(m *jsonrpc.Message) {
+	v := s.now.Load()
 	switch m.Method() {
 	case protocol.Initialized:
 		s.begin()
@@ -106,14 +109,14 @@ func (s *Session) Notification(m *jsonrpc.Message) {
 	case protocol.TaskStatus:
 		s.clientTask(m)
 	case protocol.RootsChanged:
-		for _, server := range s.all() {
+		for _, server := range v.servers {
 			if !server.Server().Shared { // it was not told of roots
 				server.Notify(m.Text())
 			}
 		}
 	case protocol.Cancelled: // whoever holds the request has ended it
 	default:
-		if server := s.owner(m.Method()); server != nil {
+		if server := v.owner(m.Method()); server != nil {
 			server.Notify(m.Text())
 		}
 	}
@@ -129,9 +132,8 @@ func (s *Session) Response(m *jsonrpc.Message) {
 
 // Batches reports whether the protocol version has batches (jsonrpc.Handler).
 func (s *Session) Batches() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hello != nil && protocol.Batches(s.hello.Version)
+	hello := s.hello.Load()
+	return hello != nil && protocol.Batches(hello.Version)
 }
 
 // Close ends the session and those with its servers (jsonrpc.Handler).
@@ -142,10 +144,11 @@ func (s *Session) Close() {
 		s.mu.Unlock()
 		close(s.quit)
 		s.asks.Fail(errGone)
-		for _, server := range s.all() {
+		servers := s.now.Load().servers
+		for _, server := range servers {
 			s.agg.remember(server)
 		}
-		s.agg.servers.Release(s, s.all())
+		s.agg.servers.Release(s, servers)
 		s.work.Wait()
 		s.agg.forget(s)
 	})
@@ -154,29 +157,10 @@ func (s *Session) Close() {
 // Status returns the condition of the session with each server, in the order of the configuration.
 func (s *Session) Status() []upstream.Status {
 	var all []upstream.Status
-	for _, server := range s.all() {
+	for _, server := range s.now.Load().servers {
 		all = append(all, server.Status())
 	}
 	return all
-}
-
-func (s *Session) greeted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hello != nil
-}
-
-// all returns the sessions with the servers; it is empty before initialize.
-func (s *Session) all() []*upstream.Session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.servers
-}
-
-func (s *Session) server(name string) *upstream.Session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byName[name]
 }
 
 // gate keeps messages to the client back until it has said that it is initialized, or works. Answers pass beside it.

@@ -46,7 +46,7 @@ func exposeAt(table *owners, server *upstream.Session, text jsonrpc.Raw, path ..
 }
 
 // task forwards tasks/get, tasks/result and tasks/cancel to the server whose task it is.
-func (s *Session) task(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) task(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	params := m.Params()
 	if err := jsonrpc.CheckMembers(params, "taskId", "_meta"); err != nil {
 		return nil, invalid(err)
@@ -55,8 +55,8 @@ func (s *Session) task(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, e
 	if !ok {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "taskId must be a string")
 	}
-	if s.direct() {
-		return s.forward(ctx, m, s.all()[0], params)
+	if v.direct() {
+		return s.forward(ctx, v, m, v.servers[0], params)
 	}
 	to, ok := s.tasks.find(id)
 	if !ok {
@@ -68,22 +68,22 @@ func (s *Session) task(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, e
 	if _, ok := jsonrpc.Get(params, "_meta", relatedTask, "taskId"); ok {
 		params = jsonrpc.Set(params, jsonrpc.Quote(to.name), "_meta", relatedTask, "taskId")
 	}
-	return s.forward(ctx, m, to.server, params)
+	return s.forward(ctx, v, m, to.server, params)
 }
 
 // listTasks merges the tasks of the servers that list theirs.
-func (s *Session) listTasks(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) listTasks(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	if err := jsonrpc.CheckMembers(m.Params(), "cursor", "_meta"); err != nil {
 		return nil, invalid(err)
 	}
-	if s.direct() {
-		return s.forward(ctx, m, s.all()[0], m.Params())
+	if v.direct() {
+		return s.forward(ctx, v, m, v.servers[0], m.Params())
 	}
 	if _, ok := jsonrpc.Get(m.Params(), "cursor"); ok {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown cursor: plait gave none")
 	}
 	all := jsonrpc.Raw("[")
-	for _, server := range s.all() {
+	for _, server := range v.servers {
 		if !server.Can("tasks", "list") {
 			continue
 		}
@@ -103,9 +103,6 @@ func (s *Session) listTasks(ctx context.Context, m *jsonrpc.Message) (jsonrpc.Te
 	}
 	return jsonrpc.Result(m.ID(), jsonrpc.Set(jsonrpc.Raw("{}"), append(all, ']'), "tasks")), nil
 }
-
-// direct reports whether everything that the one server does is for this client.
-func (s *Session) direct() bool { return s.agg.alone() && !s.agg.cfg.Servers[0].Shared }
 
 // ownsTask reports whether a notification of a shared server is about a task of this client.
 func (s *Session) ownsTask(server *upstream.Session, m *jsonrpc.Message) bool {
@@ -135,10 +132,10 @@ func (s *Session) clientTask(m *jsonrpc.Message) {
 }
 
 // mayAsk refuses a server's request for a task that the client runs for another server.
-func (s *Session) mayAsk(server *upstream.Session, m *jsonrpc.Message) *jsonrpc.Error {
+func (s *Session) mayAsk(v *view, server *upstream.Session, m *jsonrpc.Message) *jsonrpc.Error {
 	switch m.Method() {
 	case protocol.TasksGet, protocol.TasksResult, protocol.TasksCancel:
-		if id, _ := jsonrpc.GetString(m.Params(), "taskId"); !s.agg.alone() && !s.answered.has(server, id) {
+		if id, _ := jsonrpc.GetString(m.Params(), "taskId"); !v.alone() && !s.answered.has(server, id) {
 			return jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown task %s", id)
 		}
 	}
@@ -147,8 +144,8 @@ func (s *Session) mayAsk(server *upstream.Session, m *jsonrpc.Message) *jsonrpc.
 
 // reply makes the server's answer of the client's: of the tasks that the client lists, those that it runs for
 // the server, and the server's own task by the server's name for it.
-func (s *Session) reply(server *upstream.Session, m, answer *jsonrpc.Message) jsonrpc.Text {
-	if s.agg.alone() || answer.Error() != nil {
+func (s *Session) reply(v *view, server *upstream.Session, m, answer *jsonrpc.Message) jsonrpc.Text {
+	if v.alone() || answer.Error() != nil {
 		return answer.WithID(m.ID())
 	}
 	if m.Method() == protocol.TasksList {

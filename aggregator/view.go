@@ -1,57 +1,111 @@
 package aggregator
 
 import (
+	"sync/atomic"
+
 	"github.com/plait-mcp/plait/aggregator/catalog"
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
-// part is what one server contributes to the catalog, and the versions of the lists that it was made from.
+// view is what a client sees at one moment: a generation, the sessions with its servers and what they list. It is
+// immutable, and loaded once at the top of a request.
+type view struct {
+	*generation
+
+	session  *Session
+	servers  []*upstream.Session // in the order of the configuration; nil until the client works
+	byName   map[string]*upstream.Session
+	resolved bool          // every server has listed its resources, or had the time to
+	old      chan struct{} // closed when there is a newer view
+
+	made atomic.Pointer[catalog.Catalog] // nil until it is needed
+}
+
+// begun reports whether the sessions with the servers are open.
+func (v *view) begun() bool { return v.servers != nil }
+
+// serve gives a view that nobody has seen yet its servers.
+func (v *view) serve(servers []*upstream.Session) {
+	v.servers, v.byName = servers, make(map[string]*upstream.Session, len(servers))
+	for _, server := range servers {
+		v.byName[server.Name()] = server
+	}
+}
+
+// catalog returns the catalog of what the servers had listed when it was first needed.
+func (v *view) catalog() *catalog.Catalog {
+	if c := v.made.Load(); c != nil {
+		return c
+	}
+	return v.session.build(v)
+}
+
+// replace makes the next view: like the last one, but for what change does to it, and with a catalog of its own.
+// The session is locked.
+func (s *Session) replace(change func(next *view)) *view {
+	last := s.now.Load()
+	next := &view{
+		generation: last.generation, session: s, servers: last.servers, byName: last.byName, resolved: last.resolved,
+		old: make(chan struct{}),
+	}
+	change(next)
+	s.now.Store(next)
+	close(last.old)
+	return next
+}
+
+// part is what one server contributes to the catalog, and what it was made from.
 type part struct {
 	fragment *catalog.Fragment
+	namer    *catalog.Namer
 	versions [protocol.Lists]uint64
 }
 
-// view returns the catalog of what the servers have listed so far. It is built when something changed.
-func (s *Session) view() *catalog.Catalog {
+// build makes the catalog of a view, unless somebody else just did.
+func (s *Session) build(v *view) *catalog.Catalog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.catalog == nil {
-		fragments := make([]*catalog.Fragment, len(s.servers))
-		for i, server := range s.servers {
-			fragments[i] = s.fragment(server)
+	c := v.made.Load()
+	if c == nil {
+		fragments := make([]*catalog.Fragment, len(v.servers))
+		for i, server := range v.servers {
+			fragments[i] = s.fragment(v, server)
 		}
-		s.catalog = s.agg.build(fragments, s.resolved)
+		c = s.agg.build(v, fragments)
+		v.made.Store(c)
 	}
-	return s.catalog
+	return c
 }
 
-// fragment returns the part of a server, made anew when one of its lists changed.
-func (s *Session) fragment(server *upstream.Session) *catalog.Fragment {
+// fragment returns the part of a server, made anew when the names or one of its lists changed.
+func (s *Session) fragment(v *view, server *upstream.Session) *catalog.Fragment {
 	var lists [protocol.Lists]upstream.Items
 	var versions [protocol.Lists]uint64
 	for l := range protocol.Lists {
 		lists[l] = server.List(l)
 		versions[l] = lists[l].Version
 	}
-	if have, ok := s.parts[server]; ok && have.versions == versions {
+	if have, ok := s.parts[server]; ok && have.namer == v.namer && have.versions == versions {
 		return have.fragment
 	}
-	fragment := s.agg.namer.Fragment(server.Name(), catalog.Lists{
+	fragment := v.namer.Fragment(server.Name(), catalog.Lists{
 		Tools: lists[protocol.Tools].Items, Prompts: lists[protocol.Prompts].Items,
 		Resources: lists[protocol.Resources].Items, Templates: lists[protocol.Templates].Items,
 	})
-	s.parts[server] = part{fragment, versions}
+	if v.generation == s.now.Load().generation {
+		s.parts[server] = part{fragment, v.namer, versions}
+	}
 	return fragment
 }
 
 // build makes a catalog. Of a complete one it remembers who owns which URI: before, the fastest server would
 // own what several have, and not the first in the configuration. What is wrong with an item is said once.
-func (a *Aggregator) build(fragments []*catalog.Fragment, complete bool) *catalog.Catalog {
+func (a *Aggregator) build(v *view, fragments []*catalog.Fragment) *catalog.Catalog {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := catalog.Build(a.namer, fragments, a.pins)
-	if complete {
+	c := catalog.Build(v.namer, fragments, a.pins)
+	if v.resolved && v.generation == a.now.Load() {
 		a.pins = c.Pins()
 	}
 	for _, w := range c.Warnings() {
@@ -68,9 +122,7 @@ func (a *Aggregator) build(fragments []*catalog.Fragment, complete bool) *catalo
 func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
 	s.agg.remember(server)
 	s.mu.Lock()
-	s.catalog = nil
-	close(s.news)
-	s.news = make(chan struct{})
+	s.replace(func(*view) {})
 	s.mu.Unlock()
 	s.kickOff()
 }

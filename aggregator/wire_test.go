@@ -30,7 +30,7 @@ func (s *strand) wire() *wire {
 	go func() {
 		w.ended <- downstream.ServeStdio(s.t.Context(), in, out, downstream.Options{
 			Open:  func(to jsonrpc.Sender) jsonrpc.Handler { return s.agg.Open(to) },
-			Limit: s.agg.cfg.Limits.Message, Log: s.agg.log,
+			Limit: s.agg.now.Load().cfg.Limits.Message, Log: s.agg.log,
 		})
 		_ = out.Close()
 	}()
