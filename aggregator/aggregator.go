@@ -21,6 +21,8 @@ type Options struct {
 	Guardian *transport.Guardian // kills children when plait is killed; nil: nobody does
 	Version  string              // of plait
 	Log      hclog.Logger
+	// Snapshots is where the last lists of servers are kept, for the first list after the start; nil: nowhere.
+	Snapshots *upstream.Snapshots
 	// Redact takes secrets out of what clients are told of errors, which quotes servers; nil leaves it as it is.
 	Redact func(text string) string
 }
@@ -52,7 +54,8 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 	}
 	a := &Aggregator{
 		servers: upstream.NewSet(ctx, cfg.Servers, upstream.Options{
-			Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Log: opts.Log.Named("upstream"),
+			Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version,
+			Snapshots: opts.Snapshots, Log: opts.Log.Named("upstream"),
 		}),
 		version: opts.Version, redact: opts.Redact, log: opts.Log,
 		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},

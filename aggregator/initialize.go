@@ -19,7 +19,8 @@ const superset25c = superset + `,"tasks":{"list":{},"cancel":{},"requests":{"too
 
 // initialize answers at once, and only the client's next message starts the sessions with the servers: some
 // clients start a second process just to look. A single server whose names pass unchanged is waited for,
-// within startup.wait, so that its capabilities and instructions pass too.
+// within startup.wait, so that its capabilities and instructions pass too; one that is late or down has those
+// of the snapshot.
 func (s *Session) initialize(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	if err := jsonrpc.CheckMembers(m.Params(), "protocolVersion", "capabilities", "clientInfo", "_meta"); err != nil {
 		return nil, invalid(err)
@@ -35,7 +36,7 @@ func (s *Session) initialize(ctx context.Context, v *view, m *jsonrpc.Message) (
 	if !s.hello.CompareAndSwap(nil, &hello) {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the session is initialized already")
 	}
-	return jsonrpc.Result(m.ID(), s.welcome(ctx, v, hello.Version)), nil
+	return jsonrpc.Result(m.ID(), s.welcome(ctx, v, hello)), nil
 }
 
 // begin opens the sessions with the servers, once, and returns the view with them.
@@ -51,7 +52,7 @@ func (s *Session) begin() *view {
 }
 
 // welcome makes the result of initialize.
-func (s *Session) welcome(ctx context.Context, v *view, version string) jsonrpc.Raw {
+func (s *Session) welcome(ctx context.Context, v *view, hello upstream.Hello) jsonrpc.Raw {
 	info := jsonrpc.Raw(fmt.Sprintf(`{"name":"plait","version":%s}`, jsonrpc.Quote(s.agg.version)))
 	if v.transparent() {
 		v = s.begin() //nolint:contextcheck // the sessions outlive the request
@@ -61,29 +62,28 @@ func (s *Session) welcome(ctx context.Context, v *view, version string) jsonrpc.
 		defer cancel()
 		only := v.servers[0]
 		_ = only.AwaitSettled(ctx) // too late is as good as down
-		if result := only.Hello(); result != nil {
-			result = jsonrpc.Set(result, jsonrpc.Quote(version), "protocolVersion")
+		if result := only.Remembered(); result != nil {
+			result = jsonrpc.Set(result, jsonrpc.Quote(hello.Version), "protocolVersion")
 			return jsonrpc.Set(result, info, "serverInfo")
 		}
 	}
 	capabilities := superset + "}"
-	if version >= protocol.V20251125 {
+	if hello.Version >= protocol.V20251125 {
 		capabilities = superset25c + "}"
 	}
-	result := jsonrpc.Raw(fmt.Sprintf(`{"protocolVersion":%q,"capabilities":%s,"serverInfo":%s}`, version, capabilities, info))
-	if text := s.agg.guide(v.generation); text != "" {
+	result := jsonrpc.Raw(fmt.Sprintf(`{"protocolVersion":%q,"capabilities":%s,"serverInfo":%s}`, hello.Version, capabilities, info))
+	if text := s.agg.guide(v.generation, hello); text != "" {
 		result = jsonrpc.Set(result, jsonrpc.Quote(text), "instructions")
 	}
 	return result
 }
 
-// guide merges the instructions of the servers that were connected before, each under a heading.
-func (a *Aggregator) guide(g *generation) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// guide merges the instructions of the servers that were connected before, by this process or an earlier one,
+// each under a heading.
+func (a *Aggregator) guide(g *generation, hello upstream.Hello) string {
 	var b strings.Builder
 	for _, server := range g.cfg.Servers {
-		text := a.instructions[server.Name]
+		text := a.instruction(server.Name, hello)
 		if text == "" {
 			continue
 		}
@@ -99,12 +99,24 @@ func (a *Aggregator) guide(g *generation) string {
 	return b.String()
 }
 
+// instruction returns the instructions of a server as they were last, "" if there are none.
+func (a *Aggregator) instruction(server string, hello upstream.Hello) string {
+	a.mu.Lock()
+	text, ok := a.instructions[server]
+	a.mu.Unlock()
+	if !ok {
+		text = a.servers.Instructions(server, hello)
+	}
+	return text
+}
+
 // remember keeps the instructions of a server for the next client.
 func (a *Aggregator) remember(server *upstream.Session) {
-	text, ok := jsonrpc.GetString(server.Hello(), "instructions")
-	if !ok {
+	hello := server.Hello()
+	if hello == nil {
 		return
 	}
+	text, _ := jsonrpc.GetString(hello, "instructions")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.instructions[server.Name()] = text

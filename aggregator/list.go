@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
@@ -18,7 +19,7 @@ func (s *Session) list(ctx context.Context, _ *view, m *jsonrpc.Message) (jsonrp
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown cursor: plait gave none")
 	}
 	l := listOf(m.Method())
-	v := s.want(ctx, l)
+	v := s.want(ctx, l, (*upstream.Session).Await)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -61,7 +62,7 @@ func (s *Session) until(ctx context.Context, v *view, l protocol.List, look func
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	all := make(chan *view, 1)
-	s.start(func() { all <- s.want(ctx, l) })
+	s.start(func() { all <- s.want(ctx, l, (*upstream.Session).AwaitRead) })
 	for {
 		v = s.now.Load()
 		if look(v.catalog()) == nil {
@@ -77,10 +78,14 @@ func (s *Session) until(ctx context.Context, v *view, l protocol.List, look func
 	}
 }
 
-// want lets every server read a list and waits until all have, or are known to be down. The first request for
-// a list decides how long that may take: startup.wait. What comes later is announced by list_changed. It returns
-// the view that it waited for.
-func (s *Session) want(ctx context.Context, l protocol.List) *view {
+// awaiter is how a server is waited for.
+type awaiter func(*upstream.Session, context.Context, protocol.List) error
+
+// want lets every server read a list and waits for each: by Await until the list is known, by AwaitRead until the
+// server has confirmed it. A server that is down is not waited for. The first request for a list decides how long
+// that may take: startup.wait. What comes later is announced by list_changed. It returns the view that it waited
+// for.
+func (s *Session) want(ctx context.Context, l protocol.List, wait awaiter) *view {
 	v, until := s.wanted(l)
 	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
@@ -88,7 +93,7 @@ func (s *Session) want(ctx context.Context, l protocol.List) *view {
 		server.Want(l)
 	}
 	for _, server := range v.servers {
-		_ = server.Await(bounded, l) // too late is as good as down
+		_ = wait(server, bounded, l) // too late is as good as down
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,6 +20,8 @@ const (
 	listTime = 30 * time.Second
 	// quiet is how long a server must say nothing about a list before it is read again.
 	quiet = 50 * time.Millisecond
+	// doubt is how long a list that is empty all of a sudden is not believed: then it is asked for again.
+	doubt = time.Second
 )
 
 // list is what is known of one list of the server. Guarded by Session.mu.
@@ -29,17 +31,20 @@ type list struct {
 	stale   bool // the server said that it changed
 	loading bool // a goroutine reads it
 	loaded  bool // it was read at least once, well or not
+	disk    bool // what is known is from the snapshot: the server has not confirmed it
 	err     error
-	items   []jsonrpc.Raw
-	frame   jsonrpc.Raw // the result of the first page, its items left out
-	version uint64      // counts the changes of items
+	doubt   time.Time // when to ask again, since the server said once that a list with items is empty; else zero
+	version uint64    // counts the changes of items
+
+	known
 }
 
 // Items is a list as the server sent it.
 type Items struct {
-	Items   []jsonrpc.Raw
-	Frame   jsonrpc.Raw // the rest of the result
-	Version uint64      // another number for other items
+	Items    []jsonrpc.Raw
+	Frame    jsonrpc.Raw // the rest of the result
+	Version  uint64      // another number for other items
+	Snapshot bool        // they are from the disk: the server has not confirmed them
 }
 
 // Want says that a client needs a list: it is read now if the server is there, else as soon as it is, and
@@ -53,11 +58,20 @@ func (s *Session) Want(l protocol.List) {
 	s.kick()
 }
 
-// Await waits until a list that is wanted was read, or cannot be because the server is down.
+// Await waits until a list that is wanted is known, from the server or from the snapshot, or cannot be because
+// the server is down.
 func (s *Session) Await(ctx context.Context, l protocol.List) error {
-	return s.await(ctx, func() bool {
-		return s.lists[l].loaded || s.link == nil && s.settled()
-	})
+	return s.await(ctx, func() bool { return !s.lists[l].read.IsZero() || s.answered(l) })
+}
+
+// AwaitRead waits until the server has been asked for a list that is wanted, or cannot be because it is down.
+func (s *Session) AwaitRead(ctx context.Context, l protocol.List) error {
+	return s.await(ctx, func() bool { return s.answered(l) })
+}
+
+// answered reports whether a list was read, or cannot be. The state is locked.
+func (s *Session) answered(l protocol.List) bool {
+	return s.lists[l].loaded || s.link == nil && s.settled()
 }
 
 // List returns a list as it was read last.
@@ -65,7 +79,7 @@ func (s *Session) List(l protocol.List) Items {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := &s.lists[l]
-	return Items{k.items, k.frame, k.version}
+	return Items{k.items, k.frame, k.version, k.disk}
 }
 
 // stale says that the server has changed a list.
@@ -101,6 +115,7 @@ func (s *Session) keepLists(ctx context.Context, link *link) {
 		}
 		select {
 		case <-s.due:
+		case <-s.doubted():
 		case <-ctx.Done():
 			return
 		}
@@ -112,7 +127,8 @@ func (s *Session) take(l protocol.List) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := &s.lists[l]
-	if !k.wanted || !k.due || k.loading {
+	due := k.due || !k.doubt.IsZero() && !time.Now().Before(k.doubt)
+	if !k.wanted || !due || k.loading {
 		return false
 	}
 	k.due, k.loading = false, true
@@ -135,33 +151,38 @@ func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 			k.loaded, k.err = true, err
 		}
 	})
-	if err != nil && !gone {
+	switch {
+	case err == nil:
+		s.saveSoon(ctx, link)
+	case !gone:
 		s.log.Warn("a list could not be read", "list", l.Member(), "err", err)
 	}
 }
 
-// put keeps the items of a list that was read well and reports whether they are others than before.
+// put keeps a list that was read well and reports whether it is another than before. A list with items that is
+// empty now is believed when the server says so twice: some say so before they are ready.
 func (s *Session) put(l protocol.List, got Items, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := &s.lists[l]
-	if err != nil || same(k, got) {
-		return false
-	}
-	k.items, k.frame = got.Items, got.Frame
-	k.version++
-	return true
-}
-
-func same(k *list, got Items) bool {
-	if len(k.items) != len(got.Items) || !bytes.Equal(k.frame, got.Frame) {
-		return false
-	}
-	for i := range got.Items {
-		if !bytes.Equal(k.items[i], got.Items[i]) {
-			return false
+	if err != nil {
+		if !k.doubt.IsZero() {
+			k.doubt = time.Now().Add(doubt)
 		}
+		return false
 	}
+	if len(got.Items) == 0 && len(k.items) > 0 && k.doubt.IsZero() {
+		k.doubt = time.Now().Add(doubt)
+		s.log.Warn("a list is empty all of a sudden, the server is asked again", "list", l.Member())
+		return false
+	}
+	now := known{got.Items, got.Frame, time.Now()}
+	k.doubt, k.disk, k.read = time.Time{}, false, now.read
+	if k.equal(now) {
+		return false
+	}
+	k.known = now
+	k.version++
 	return true
 }
 

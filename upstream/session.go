@@ -26,6 +26,10 @@ type Session struct {
 	hello    Hello
 	log      hclog.Logger
 
+	snapshots   *Snapshots // nil: none are kept
+	snapshotKey string
+	remembered  jsonrpc.Raw // of the snapshot: the answer to initialize
+
 	lastID atomic.Int64
 	outbox chan jsonrpc.Text // notifications of the client, in order
 	wake   chan struct{}     // cuts the back-off short
@@ -48,6 +52,7 @@ type Session struct {
 	tasks    []*pending // answered with a task, whose progress is still to come
 	asks     map[jsonrpc.ID]context.CancelFunc
 	lists    [protocol.Lists]list
+	saving   bool // a goroutine will write the snapshot
 	subs     map[string]map[Client]struct{}
 	levels   map[Client]jsonrpc.Raw
 }

@@ -17,10 +17,11 @@ import (
 
 // Options are what a Set needs besides the servers.
 type Options struct {
-	Guardian *transport.Guardian // kills children when plait is killed; nil: nobody does
-	Limit    int64               // bytes of a message
-	Version  string              // of plait
-	Log      hclog.Logger
+	Guardian  *transport.Guardian // kills children when plait is killed; nil: nobody does
+	Limit     int64               // bytes of a message
+	Version   string              // of plait
+	Snapshots *Snapshots          // of the lists; nil: none are kept
+	Log       hclog.Logger
 }
 
 // Set is the configured servers.
@@ -97,6 +98,7 @@ func (s *Set) open(srv *server, client Client, hello Hello) *Session {
 	case srv.err != nil:
 		session.state, session.err = Misconfigured, srv.err
 	default:
+		session.recall(s.opts.Snapshots)
 		session.work.Go(func() { session.run(ctx) })
 	}
 	return session
