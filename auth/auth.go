@@ -121,14 +121,14 @@ type credentials struct {
 	host    string // the header Host, which net/http keeps apart
 }
 
-func newCredentials(next *http.Transport, origin *url.URL, headers map[string]string) *credentials {
+func newCredentials(next *http.Transport, origin *url.URL, headers map[string]config.Secret) *credentials {
 	c := &credentials{next: next, origin: origin, headers: make(http.Header, len(headers))}
 	for name, value := range headers {
 		if strings.EqualFold(name, "Host") {
-			c.host = value
+			c.host = value.Reveal()
 			continue
 		}
-		c.headers.Set(name, value)
+		c.headers.Set(name, value.Reveal())
 	}
 	return c
 }

@@ -44,7 +44,7 @@ func TestHeadersGoOnlyToTheServer(t *testing.T) {
 	other := serve(t, func(_ http.ResponseWriter, r *http.Request) { foreign <- r.Header })
 	own := make(chan *http.Request, 1)
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) { own <- r })
-	c := client(t, &config.Server{URL: s.URL + "/mcp", Headers: map[string]string{
+	c := client(t, &config.Server{URL: s.URL + "/mcp", Headers: map[string]config.Secret{
 		"authorization": "Bearer x", "Host": "mcp.example", "Accept": "text/html",
 	}})
 
@@ -93,7 +93,7 @@ func TestRedirects(t *testing.T) {
 			_, _ = io.WriteString(w, r.Header.Get("X-Key"))
 		}
 	})
-	c := client(t, &config.Server{URL: s.URL + "/here", Headers: map[string]string{"X-Key": "k"}})
+	c := client(t, &config.Server{URL: s.URL + "/here", Headers: map[string]config.Secret{"X-Key": "k"}})
 	for _, tt := range []struct{ method, path, want, err string }{
 		{http.MethodGet, "/here", "k", ""},
 		{http.MethodPost, "/here", "", "redirects POST to " + s.URL + "/there; if that is right, use it as url"},

@@ -35,13 +35,13 @@ func (l *loader) addHeader(e *entry, header, before, variable string, keys ...st
 		l.add(at, Problem{Msg: fmt.Sprintf("variable %s is not set", variable), Hint: "set it", Unset: true})
 		return
 	case e.Headers == nil:
-		e.Headers = map[string]string{}
+		e.Headers = map[string]Secret{}
 	}
 	if _, twice := e.Headers[header]; twice {
 		l.report(at, fmt.Sprintf("header %q is also in headers", header), "keep one of them")
 		return
 	}
-	e.Headers[header] = before + value
+	e.Headers[header] = Secret(before + value)
 }
 
 // isOwnHeader tells whether the protocol or the connection decides what the header holds.

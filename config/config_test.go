@@ -159,7 +159,7 @@ mcpServers:
   b: {url: "${URL}", envFile: two.env}
 `)
 	cfg := load(t, filepath.Join(folder, "plait.yaml"))
-	want := map[string]string{
+	want := map[string]config.Secret{
 		"A": "one", "B": "two", "TOKEN": "s3cret", "QUOTED": "a # $B", "SECOND": "two.env", "C": "two+", "OWN": "s3cret",
 		"URL": "https://example.com/two",
 	}

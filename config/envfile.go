@@ -89,15 +89,16 @@ func (l *loader) absolute(name string) (string, error) {
 
 // mergeEnv returns what a child gets: of the dotenv files, which do not override the environment, and of env, which
 // overrides both.
-func (s *server) mergeEnv(env map[string]string, outer lookup) map[string]string {
+func (s *server) mergeEnv(env map[string]Secret, outer lookup) map[string]Secret {
 	if len(s.envFile) == 0 {
 		return env
 	}
-	merged := maps.Clone(s.envFile)
-	for name := range merged {
-		if value, ok := outer(name); ok {
-			merged[name] = value
+	merged := map[string]Secret{}
+	for name, value := range s.envFile {
+		if outside, ok := outer(name); ok {
+			value = outside
 		}
+		merged[name] = Secret(value)
 	}
 	maps.Copy(merged, env)
 	return merged

@@ -42,7 +42,7 @@ func TestFormatsAgree(t *testing.T) {
 			{
 				Name: "zeta", Type: config.HTTP, Transport: config.HTTPFirst, Prefix: "z", Shared: true,
 				URL: "https://example.com/mcp", AllowHTTP: true,
-				Headers: map[string]string{"Authorization": "Bearer s3cret", "X-Number": "7", "X-Price": "$5 ${HOME}"},
+				Headers: map[string]config.Secret{"Authorization": "Bearer s3cret", "X-Number": "7", "X-Price": "$5 ${HOME}"},
 				CAFile:  filepath.Join(folder, "ca.pem"),
 				ClientCert: config.ClientCert{
 					Cert: filepath.Join(folder, "ca.pem"), Key: filepath.Join(folder, "ca.pem"),
@@ -54,7 +54,7 @@ func TestFormatsAgree(t *testing.T) {
 			{
 				Name: "alpha", Type: config.Stdio, Command: filepath.Join(folder, "bin", "server"), Prefix: "",
 				Args:       []string{"-v", "8080", "true", "default of nothing"},
-				Env:        map[string]string{"PORT": "8080", "HOST": "example.com", "FROM_FILE": "a b", "BOTH": "config", "LITERAL": "$HOME"},
+				Env:        map[string]config.Secret{"PORT": "8080", "HOST": "example.com", "FROM_FILE": "a b", "BOTH": "config", "LITERAL": "$HOME"},
 				InheritEnv: []string{"PATH", "LANG"}, Cwd: folder,
 				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
 				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second}, Tools: config.Rules{Unannotated: "hide"},
@@ -178,7 +178,7 @@ func TestClientFiles(t *testing.T) {
 		})
 	}
 	codex := load(t, "testdata/clients/codex/config.toml")
-	want := map[string]string{"Authorization": "Bearer s3cret", "X-Region": "us", "X-Host": "example.com"}
+	want := map[string]config.Secret{"Authorization": "Bearer s3cret", "X-Region": "us", "X-Host": "example.com"}
 	if d := cmp.Diff(want, codex.Servers[1].Headers); d != "" {
 		t.Errorf("headers of Codex (-want +got):\n%s", d)
 	}

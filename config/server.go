@@ -34,7 +34,7 @@ type Server struct {
 	Transport Transport `koanf:"transport"` // "" for Stdio
 
 	URL       string            `koanf:"url"`
-	Headers   map[string]string `koanf:"headers"` // names as written, unique when case is ignored; values are secret
+	Headers   map[string]Secret `koanf:"headers"` // names as written, unique when case is ignored
 	AllowHTTP bool              `koanf:"allowHttp"`
 
 	ServerStream    bool   `koanf:"serverStream"`    // open the stream for what the server sends by itself, where the wire has one
@@ -45,7 +45,7 @@ type Server struct {
 
 	Command    string            `koanf:"command"` // a name for the search path, or an absolute path
 	Args       []string          `koanf:"args"`
-	Env        map[string]string `koanf:"env"` // of envFile and env, env first; values are secret
+	Env        map[string]Secret `koanf:"env"` // of envFile and env, env first
 	InheritEnv []string          `koanf:"inheritEnv"`
 	Cwd        string            `koanf:"cwd"` // absolute, "" for plait's own
 
@@ -68,6 +68,10 @@ type Server struct {
 
 	// Profile is what the chosen profile allows besides; an item is shown when both do.
 	Profile Profile `koanf:"-"`
+
+	// Secrets are what secret references in any text of the server stand for, in the order of the file: URL and Args
+	// hold them, too, and are not to be shown before they are taken out.
+	Secrets []Secret `koanf:"-"`
 
 	// Problems is not empty when the server is misconfigured: it may not be used, and they say why.
 	Problems Problems `koanf:"-"`

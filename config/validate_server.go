@@ -146,7 +146,7 @@ func (l *loader) checkHeaders(s *Server) {
 		if !isToken(name) {
 			l.fault(at, "is not the name of a header", "use letters, digits and hyphens")
 		}
-		if strings.ContainsFunc(s.Headers[name], func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		if strings.ContainsFunc(s.Headers[name].Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			l.fault(at, "the value has a line break or another control character", "check the variable or file it comes from")
 		}
 		folded := strings.ToLower(name)
@@ -171,7 +171,7 @@ func (l *loader) checkEnv(s *Server) {
 		switch {
 		case strings.ContainsAny(name, "=\x00"):
 			l.fault(at, `the name of a variable has a "="`, "")
-		case strings.ContainsRune(s.Env[name], 0):
+		case strings.ContainsRune(s.Env[name].Reveal(), 0):
 			l.fault(at, "the value has a NUL character", "")
 		}
 	}

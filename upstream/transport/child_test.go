@@ -228,7 +228,7 @@ func plaitChild() {
 func childOf(role string) *config.Server {
 	return &config.Server{
 		Name: role, Type: config.Stdio, Command: os.Args[0],
-		Env: map[string]string{childRole: role, "GOMAXPROCS": "2"},
+		Env: map[string]config.Secret{childRole: config.Secret(role), "GOMAXPROCS": "2"},
 	}
 }
 

@@ -32,7 +32,7 @@ func environment(goos string, own []string, s *config.Server) ([]string, error) 
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		vars[fold(goos, name)] = name + "=" + s.Env[name]
+		vars[fold(goos, name)] = name + "=" + s.Env[name].Reveal()
 	}
 	return slices.Sorted(maps.Values(vars)), nil
 }

@@ -34,12 +34,12 @@ func TestEnvironment(t *testing.T) {
 		},
 		{
 			"env wins", "linux",
-			config.Server{InheritEnv: []string{"AWS_KEY"}, Env: map[string]string{"AWS_KEY": "mine", "PATH": "", "X": "() {"}},
+			config.Server{InheritEnv: []string{"AWS_KEY"}, Env: map[string]config.Secret{"AWS_KEY": "mine", "PATH": "", "X": "() {"}},
 			[]string{"AWS_KEY=mine", "HOME=/home/u", "LANG=C", "LC_ALL=C", "LC_TIME=de", "PATH=", "TERM=", "X=() {"},
 		},
 		{
 			"windows ignores case", "windows",
-			config.Server{InheritEnv: []string{"aws_k*"}, Env: map[string]string{"path": "p"}},
+			config.Server{InheritEnv: []string{"aws_k*"}, Env: map[string]config.Secret{"path": "p"}},
 			[]string{"AWS_KEY=a", "path=p"},
 		},
 	}
@@ -120,14 +120,14 @@ func TestFind(t *testing.T) {
 		want    string // the path, or
 		problem string // part of the error
 	}{
-		{"on the child's path", config.Server{Command: "tool", Env: map[string]string{"PATH": "x:" + bin}}, bin + "/tool", ""},
+		{"on the child's path", config.Server{Command: "tool", Env: map[string]config.Secret{"PATH": config.Secret("x:" + bin)}}, bin + "/tool", ""},
 		{"not on the child's path", config.Server{Command: "tool"}, "", `command "tool": executable file not found in $PATH`},
 		{"says what to do", config.Server{Command: "tool"}, "", "install it, write its full path, or set PATH in env"},
 		{"absolute", config.Server{Command: bin + "/tool"}, bin + "/tool", ""},
 		{"absolute, missing", config.Server{Command: bin + "/nothing"}, "", bin + `/nothing": no such file or directory; correct`},
 		{"not executable", config.Server{Command: bin + "/text"}, "", "permission denied"},
 		{"from cwd", config.Server{Command: "./bin/tool", Cwd: dir}, bin + "/tool", ""},
-		{"not from the current folder", config.Server{Command: "environ.go", Env: map[string]string{"PATH": ".:"}}, "", "not found"},
+		{"not from the current folder", config.Server{Command: "environ.go", Env: map[string]config.Secret{"PATH": ".:"}}, "", "not found"},
 		{"no cwd", config.Server{Command: "tool", Cwd: dir + "/no"}, "", "/no: no such file or directory; create the folder"},
 		{"cwd is a file", config.Server{Command: "tool", Cwd: bin + "/tool"}, "", "tool is not a folder"},
 	}

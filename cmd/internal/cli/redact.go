@@ -85,14 +85,21 @@ func secretsOf(s *config.Server) []string {
 			found = append(found, value)
 		}
 	}
-	for name, value := range s.Headers {
+	for _, secret := range s.Secrets {
+		const shortest = 4
+		if value := secret.Reveal(); len(value) >= shortest {
+			found = append(found, value)
+		}
+	}
+	for name, secret := range s.Headers {
+		value := secret.Reveal()
 		add(name, value)
 		if _, credentials, ok := strings.Cut(value, " "); ok && isSecretName(name) {
 			add(name, credentials) // after the scheme: Bearer, Basic
 		}
 	}
-	for name, value := range s.Env {
-		add(name, value)
+	for name, secret := range s.Env {
+		add(name, secret.Reveal())
 	}
 	for i, arg := range s.Args {
 		if name, value, ok := strings.Cut(arg, "="); ok {

@@ -72,12 +72,13 @@ func TestRedactorKnowsTheSecretsOfTheConfiguration(t *testing.T) {
 	secret := func(n string) string { return "s3cret " + n + `"<é&+` } // with what JSON, Go and URLs escape
 	cfg := &config.Config{Servers: []*config.Server{{
 		URL: "https://user:pass%2Fword1@example.com/mcp?token=in-query-1",
-		Headers: map[string]string{
-			"X-Api-Key": secret("header"), "Authorization": "Bearer after-the-scheme", "X-Team": "strand",
+		Headers: map[string]config.Secret{
+			"X-Api-Key": config.Secret(secret("header")), "Authorization": "Bearer after-the-scheme", "X-Team": "strand",
 			"X-Whatever": "abcdef0123456789abcdef",
 		},
-		Env:  map[string]string{"GITHUB_TOKEN": secret("env"), "LOG_LEVEL": "warning"},
-		Args: []string{"--token", "arg-secret-1", "--api-key=arg-secret-2", "--verbose", "strand"},
+		Env:     map[string]config.Secret{"GITHUB_TOKEN": config.Secret(secret("env")), "LOG_LEVEL": "warning"},
+		Args:    []string{"--token", "arg-secret-1", "--api-key=arg-secret-2", "--verbose", "strand"},
+		Secrets: []config.Secret{"1234"},
 	}}}
 	r := newRedactor()
 	r.learn(cfg)
@@ -86,7 +87,7 @@ func TestRedactorKnowsTheSecretsOfTheConfiguration(t *testing.T) {
 		log := hclog.New(&hclog.LoggerOptions{Output: r.writer(&out), JSONFormat: asJSON})
 		for _, s := range []string{
 			secret("header"), secret("env"), "after-the-scheme", "pass/word1", "in-query-1", "arg-secret-1", "arg-secret-2",
-			"abcdef0123456789abcdef", "prose and " + secret("env") + " and prose",
+			"abcdef0123456789abcdef", "1234", "prose and " + secret("env") + " and prose",
 		} {
 			log.Info("said", "value", s, "kept", "strand warning")
 		}
@@ -96,7 +97,7 @@ func TestRedactorKnowsTheSecretsOfTheConfiguration(t *testing.T) {
 			t.Errorf("the log still says %q:\n%s", s, out.String())
 		}
 	}
-	if got, want := strings.Count(out.String(), "strand warning"), 18; got != want {
+	if got, want := strings.Count(out.String(), "strand warning"), 20; got != want {
 		t.Errorf("%d of %d lines kept what is no secret:\n%s", got, want, out.String())
 	}
 }
