@@ -12,6 +12,7 @@ import (
 const (
 	alone   = "alone"   // server-everything is the one server and has no prefix
 	several = "several" // it has a prefix, and other servers are there
+	connect = "connect" // `plait connect URL`
 )
 
 // TestDifferential lets the official client do the same directly and through plait, and compares all that it
@@ -25,15 +26,21 @@ func TestDifferential(t *testing.T) {
 			one := map[string]any{"everything": startEverything(t, wire).server("")}
 			many := filesAndMemory(t, t.TempDir())
 			many["everything"] = startEverything(t, wire).server("ev")
-			texts := recordClients(t,
+			ways := []string{alone, several}
+			runs := [][]string{
 				startEverything(t, wire).directly(),
 				throughPlait(t, configFile(t, one)),
 				append([]string{"--prefix", "ev_"}, throughPlait(t, configFile(t, many))...),
-			)
+			}
+			if wire != "stdio" { // which has no URL
+				ways = append(ways, connect)
+				runs = append(runs, []string{"--", plaitProgram(t), "connect", startEverything(t, wire).url})
+			}
+			texts := recordClients(t, runs...)
 			if t.Failed() {
 				return
 			}
-			for i, way := range []string{alone, several} {
+			for i, way := range ways {
 				t.Run(way, func(t *testing.T) {
 					want, got := withoutDifferences(t, texts[0], wire, way), withoutDifferences(t, texts[1+i], wire, way)
 					compare(t, want, got)

@@ -81,11 +81,17 @@ func childEntry(fault string) map[string]any {
 // startFaultPlait starts plait serve and says nothing to it yet.
 func startFaultPlait(tb testing.TB, config string) *faultClient {
 	tb.Helper()
+	return startPlait(tb, []string{"PLAIT_LOG=debug"}, "serve", "--config", config)
+}
+
+// startPlait starts plait with these arguments and further variables, in a home of its own.
+func startPlait(tb testing.TB, env []string, args ...string) *faultClient {
+	tb.Helper()
 	c := &faultClient{waiting: map[int]chan faultAnswer{}, eof: make(chan struct{})}
-	c.cmd = exec.Command("plait", "serve", "--config", config)
+	c.cmd = exec.Command("plait", args...)
 	home := tb.TempDir()
-	c.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=", "PLAIT_LOG=debug",
-		"GORACE=atexit_sleep_ms=0")
+	c.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=", "GORACE=atexit_sleep_ms=0")
+	c.cmd.Env = append(c.cmd.Env, env...)
 	stdout, outErr := c.cmd.StdoutPipe()
 	in, inErr := c.cmd.StdinPipe()
 	c.log = filepath.Join(home, "plait.log")

@@ -66,7 +66,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetOut(a.env.Out)
 	root.SetErr(a.talk)
 	root.AddCommand(
-		newServe(a), newDemo(a), newDemoServer(a), newValidate(a), newTools(a), newResources(a), newPrompts(a),
+		newServe(a), newConnect(a), newDemo(a), newDemoServer(a), newValidate(a), newTools(a), newResources(a), newPrompts(a),
 		newComplete(a), newVersion(a),
 	)
 	return root

@@ -29,11 +29,16 @@ This is the command that an MCP client starts. It ends when standard input ends,
 }
 
 func runServe(ctx context.Context, a *app) error {
-	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
 	cfg, err := a.load(ctx, a.configFile)
 	if err != nil {
 		return err
 	}
+	return a.serve(ctx, cfg)
+}
+
+// serve serves a configuration on standard input and output until that ends or ctx does.
+func (a *app) serve(ctx context.Context, cfg *config.Config) error {
+	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
 	g, err := a.open(ctx, cfg, a.logging(cfg.Log))
 	if err != nil {
 		return err
