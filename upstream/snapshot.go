@@ -133,7 +133,7 @@ func (s *Snapshots) hello(key string) jsonrpc.Raw {
 	have, ok := s.have[key]
 	s.mu.Unlock()
 	if ok {
-		return have.snapshot.hello
+		return have.hello
 	}
 	file, err := s.open(key)
 	if err != nil {

@@ -27,8 +27,8 @@ const benchServers = 100
 type rig struct {
 	dir, floor, plait string
 	urls              []string
-	dead              string // URL of a server that accepts and never answers
-	env               []string
+	dead              string         // URL of a server that accepts and never answers
+	home              string         // of the processes; "": each has its own, with no snapshots in it
 	processes         []*processPeer // all that start has started
 }
 
@@ -37,7 +37,6 @@ type rig struct {
 func newRig(tb testing.TB, withPlait bool) *rig {
 	tb.Helper()
 	r := &rig{dir: tb.TempDir()}
-	r.env = append(os.Environ(), "HOME="+r.dir, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=")
 	r.floor = r.build(tb, "floor", "./testdata/floor")
 	if withPlait {
 		if r.plait = os.Getenv("PLAIT_BENCH_BINARY"); r.plait == "" {
@@ -101,7 +100,14 @@ func (r *rig) start(via string, urls []string) (*processPeer, error) {
 			return nil, err
 		}
 	}
-	p, err := startProcess(file+".log", r.env, args...)
+	home := r.home
+	if home == "" {
+		var err error
+		if home, err = os.MkdirTemp(r.dir, "home"); err != nil {
+			return nil, err
+		}
+	}
+	p, err := startProcess(file+".log", append(os.Environ(), homeIn(home)...), args...)
 	if err == nil {
 		r.processes = append(r.processes, p)
 	}

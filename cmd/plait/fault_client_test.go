@@ -90,8 +90,7 @@ func startPlait(tb testing.TB, env []string, args ...string) *faultClient {
 	c := &faultClient{waiting: map[int]chan faultAnswer{}, eof: make(chan struct{})}
 	c.cmd = exec.Command("plait", args...)
 	home := tb.TempDir()
-	c.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=", "GORACE=atexit_sleep_ms=0")
-	c.cmd.Env = append(c.cmd.Env, env...)
+	c.cmd.Env = append(append(append(os.Environ(), homeIn(home)...), "GORACE=atexit_sleep_ms=0"), env...)
 	stdout, outErr := c.cmd.StdoutPipe()
 	in, inErr := c.cmd.StdinPipe()
 	c.log = filepath.Join(home, "plait.log")

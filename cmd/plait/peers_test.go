@@ -86,8 +86,17 @@ func plaitProgram(tb testing.TB) string {
 // under the race detector.
 func testEnv(tb testing.TB) []string {
 	tb.Helper()
-	return append(os.Environ(), "HOME="+tb.TempDir(), "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=",
-		"GORACE=atexit_sleep_ms=0", "NO_COLOR=1")
+	return append(append(os.Environ(), homeIn(tb.TempDir())...), "GORACE=atexit_sleep_ms=0", "NO_COLOR=1")
+}
+
+// homeIn returns the variables that make dir the home of a program: what it keeps there is its own.
+func homeIn(dir string) []string {
+	return []string{
+		"HOME=" + dir, "USERPROFILE=" + dir,
+		"AppData=" + filepath.Join(dir, ".config"), "LocalAppData=" + filepath.Join(dir, ".local"),
+		"XDG_CONFIG_HOME=" + filepath.Join(dir, ".config"), "XDG_CACHE_HOME=" + filepath.Join(dir, ".cache"),
+		"XDG_STATE_HOME=" + filepath.Join(dir, ".state"), "XDG_RUNTIME_DIR=" + filepath.Join(dir, ".run"),
+	}
 }
 
 // program is a program of the tests, and what it has printed.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/mark3labs/mcp-go/server"
@@ -30,6 +31,10 @@ func TestScript(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			for _, folder := range homeIn(env.WorkDir) {
+				variable, value, _ := strings.Cut(folder, "=")
+				env.Setenv(variable, value)
+			}
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program takes a second to end under -race
 			return nil
 		},

@@ -88,7 +88,7 @@ func demoConfig(executable string, s *demo.Servers) string {
 
 // tour shows what plait makes of the servers of the demo.
 func (a *app) tour(ctx context.Context, cfg *config.Config) error {
-	g, err := a.open(ctx, cfg, a.logging(config.Log{Level: "error", Format: "text"}))
+	g, err := a.open(ctx, cfg, a.logging(config.Log{Level: "error", Format: "text"}), "")
 	if err != nil {
 		return err
 	}

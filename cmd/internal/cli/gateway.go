@@ -8,6 +8,7 @@ import (
 
 	"github.com/plait-mcp/plait/aggregator"
 	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/transport"
 )
 
@@ -20,16 +21,20 @@ type gateway struct {
 	guardian *transport.Guardian
 }
 
-// open makes the gateway of a configuration; it connects to nothing yet. The caller calls shut, which ends
-// everything in good order: the end of ctx alone ends nothing.
-func (a *app) open(ctx context.Context, cfg *config.Config, l logging) (*gateway, error) {
+// open makes the gateway of a configuration; it connects to nothing yet. The folder keeps snapshots, "" none. The
+// caller calls shut, which ends everything in good order: the end of ctx alone ends nothing.
+func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder string) (*gateway, error) {
 	log, file, err := a.openLog(l)
 	if err != nil {
 		return nil, err
 	}
 	guardian := transport.NewGuardian(log)
+	var snapshots *upstream.Snapshots
+	if folder != "" {
+		snapshots = upstream.OpenSnapshots(folder, cfg.Startup.SnapshotMaxAge, log.Named("snapshots"))
+	}
 	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
-		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean,
+		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
 	})
 	return &gateway{Aggregator: agg, log: log, logFile: file, guardian: guardian}, nil
 }

@@ -39,7 +39,7 @@ func runServe(ctx context.Context, a *app) error {
 // serve serves a configuration on standard input and output until that ends or ctx does.
 func (a *app) serve(ctx context.Context, cfg *config.Config) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
-	g, err := a.open(ctx, cfg, a.logging(cfg.Log))
+	g, err := a.open(ctx, cfg, a.logging(cfg.Log), a.snapshotFolder(cfg))
 	if err != nil {
 		return err
 	}
