@@ -134,6 +134,7 @@ func (l *loader) load(root *node) (*Config, error) {
 		}
 		l.complete(e, name)
 		l.checkServer(&e.Server)
+		sumFiles(&e.Server)
 		cfg.Servers = append(cfg.Servers, &e.Server)
 	}
 	l.checkPrefixes(cfg.Servers)

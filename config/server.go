@@ -66,6 +66,9 @@ type Server struct {
 	Prompts   Rules `koanf:"prompts"`
 	Resources Rules `koanf:"resources"` // of URIs and URI templates
 
+	// Sums holds the SHA-256 of the contents of the TLS files when the configuration was loaded, by their keys.
+	Sums map[string]string `koanf:"-"`
+
 	// Profile is what the chosen profile allows besides; an item is shown when both do.
 	Profile Profile `koanf:"-"`
 
