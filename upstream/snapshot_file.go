@@ -87,12 +87,18 @@ func (s *snapshot) encode(key string, now time.Time) ([]byte, error) {
 		comma = ","
 	}
 	lists.WriteString("}}")
-	sum := sha256.Sum256(lists.Bytes())
+	return sign(header{Key: key, Saved: now.UTC().Truncate(time.Second), Hello: s.hello}, lists.Bytes())
+}
+
+// sign puts the header before the rest of the file.
+func sign(h header, rest []byte) ([]byte, error) {
+	sum := sha256.Sum256(rest)
+	h.Sum = hex.EncodeToString(sum[:])
 	var text bytes.Buffer
 	line := json.NewEncoder(&text)
 	line.SetEscapeHTML(false)
-	err := line.Encode(header{Key: key, Saved: now.UTC().Truncate(time.Second), Sum: hex.EncodeToString(sum[:]), Hello: s.hello})
-	text.Write(lists.Bytes())
+	err := line.Encode(h)
+	text.Write(rest)
 	return text.Bytes(), err
 }
 
@@ -140,9 +146,12 @@ func decodeSnapshot(text []byte, key string) (*snapshot, time.Time, error) {
 }
 
 func decodeKnown(of jsonrpc.Raw) known {
-	var k known
 	text, _ := jsonrpc.GetString(of, "read")
-	k.read, _ = time.Parse(time.RFC3339, text)
+	read, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return known{}
+	}
+	k := known{read: read}
 	if frame, _ := jsonrpc.Get(of, "frame"); string(frame) != "null" {
 		k.frame = frame
 	}
