@@ -24,7 +24,8 @@ type app struct {
 	redact *redactor
 	talk   io.Writer // env.Err, without secrets
 
-	configFile, logLevel, logFile string // flags of every command that reads a configuration
+	configFile, profile, logLevel, logFile string   // flags of every command that reads a configuration
+	servers                                []string // names; nil for all
 }
 
 // Main runs the command that args name and returns the exit code of the process. The first interrupt or

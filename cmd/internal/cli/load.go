@@ -8,10 +8,16 @@ import (
 	"github.com/plait-mcp/plait/config"
 )
 
-// configFlag adds the flag that names the configuration.
+// configFlag adds the flags that name the configuration.
 func (a *app) configFlag(c *cobra.Command) {
 	c.Flags().StringVarP(&a.configFile, "config", "c", "",
 		"configuration `file` (default $PLAIT_CONFIG, else plait.{yaml,yml,toml,json} in the user's config folder)")
+	c.Flags().StringVar(&a.profile, "profile", "", "use this `profile` of the configuration")
+}
+
+// serversFlag adds the flag that picks servers of the configuration: the others are as if they were not there.
+func (a *app) serversFlag(c *cobra.Command) {
+	c.Flags().StringSliceVarP(&a.servers, "server", "s", nil, "use these `servers` of the configuration only: a,b")
 }
 
 // logFlags adds the flags that say what is logged.
@@ -30,10 +36,15 @@ func (a *app) load(ctx context.Context, file string) (*config.Config, error) {
 		}
 		file = found
 	}
-	cfg, err := config.Load(ctx, file, config.Options{LookupEnv: a.env.LookupEnv})
+	cfg, err := config.Load(ctx, file, a.loading())
 	if err != nil {
 		return nil, err
 	}
 	a.redact.learn(cfg)
 	return cfg, nil
+}
+
+// loading is how this run reads its configuration.
+func (a *app) loading() config.Options {
+	return config.Options{LookupEnv: a.env.LookupEnv, Profile: a.profile, Servers: a.servers}
 }

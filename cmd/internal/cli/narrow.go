@@ -11,16 +11,18 @@ import (
 // selection says which servers a command needs.
 type selection func(cfg *config.Config, s *config.Server) bool
 
-// named selects the server with that name.
-func named(cfg *config.Config, server string) (selection, error) {
+// named selects the servers with these names.
+func named(cfg *config.Config, servers []string) (selection, error) {
 	var names []string
 	for _, s := range cfg.Servers {
 		names = append(names, s.Name)
 	}
-	if !slices.Contains(names, server) {
-		return nil, usagef("there is no server %q in %s%s", server, cfg.Path, didYouMean(server, names))
+	for _, server := range servers {
+		if !slices.Contains(names, server) {
+			return nil, usagef("there is no server %q in %s%s", server, cfg.Path, didYouMean(server, names))
+		}
 	}
-	return func(_ *config.Config, s *config.Server) bool { return s.Name == server }, nil
+	return func(_ *config.Config, s *config.Server) bool { return slices.Contains(servers, s.Name) }, nil
 }
 
 // exposing selects the servers that a tool or prompt with that exposed name can be on. A call of one tool

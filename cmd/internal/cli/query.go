@@ -22,7 +22,7 @@ const patience = 10 * time.Second
 
 // queryOptions are those of every command that asks the servers something.
 type queryOptions struct {
-	server  string
+	servers []string
 	timeout time.Duration
 	json    bool
 }
@@ -30,7 +30,7 @@ type queryOptions struct {
 func (o *queryOptions) flags(a *app, c *cobra.Command) {
 	a.configFlag(c)
 	a.logFlags(c)
-	c.Flags().StringVarP(&o.server, "server", "s", "", "use this server of the configuration only")
+	c.Flags().StringSliceVarP(&o.servers, "server", "s", nil, "use these `servers` of the configuration only: a,b")
 	c.Flags().DurationVar(&o.timeout, "timeout", 0, "give up after this time, such as 30s (default: the timeouts of the configuration)")
 	c.Flags().BoolVar(&o.json, "json", false, "print the result as the servers gave it, byte for byte")
 }
@@ -61,8 +61,8 @@ func (a *app) query(ctx context.Context, o queryOptions, need selection, ask fun
 	if err != nil {
 		return err
 	}
-	if o.server != "" {
-		if need, err = named(cfg, o.server); err != nil {
+	if len(o.servers) > 0 {
+		if need, err = named(cfg, o.servers); err != nil {
 			return err
 		}
 	}

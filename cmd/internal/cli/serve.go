@@ -24,6 +24,7 @@ This is the command that an MCP client starts. It ends when standard input ends,
 		RunE: func(c *cobra.Command, _ []string) error { return runServe(c.Context(), a) },
 	}
 	a.configFlag(c)
+	a.serversFlag(c)
 	a.logFlags(c)
 	return c
 }
