@@ -1,0 +1,289 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Document is a file as text, in any of the formats, for edits that keep everything else as it is: comments, order,
+// indentation, line endings, anchors. It is immutable; an edit returns the new text.
+type Document struct {
+	name string
+	mark []byte // the byte order mark, or nothing
+	data []byte // without mark
+	root *node
+}
+
+// ParseDocument parses data in the format that the extension of name says. The error is of type Problems. It does not
+// check what the keys mean: for that, give the text to Parse.
+func ParseDocument(name string, data []byte) (*Document, error) {
+	root, bad := parseTree(name, data)
+	if len(bad) > 0 {
+		return nil, bad.sorted()
+	}
+	if root.kind != object && root.kind != null {
+		return nil, Problems{{Pos: root.pos, Msg: fmt.Sprintf("the file holds %s", root.kind), Hint: "write a map"}}
+	}
+	rest := bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	return &Document{name: name, mark: data[:len(data)-len(rest)], data: rest, root: root}, nil
+}
+
+// Get returns the value under those keys, as it is written: variables are not expanded. See Fields for its type.
+func (d *Document) Get(keys ...string) (any, bool) {
+	n, ok := d.root.find(keys)
+	return n.value(), ok
+}
+
+// Pos returns where the last of those keys stands; the whole file when they are not there.
+func (d *Document) Pos(keys ...string) Pos {
+	if len(keys) > 0 {
+		if above, ok := d.root.find(keys[:len(keys)-1]); ok {
+			for _, m := range above.members {
+				if m.key == keys[len(keys)-1] {
+					return m.pos
+				}
+			}
+		}
+	}
+	return Pos{File: d.name}
+}
+
+// ServersKey returns the key that the servers stand under, whichever way the file spells it, or the one to write.
+func (d *Document) ServersKey() string {
+	for _, m := range d.root.members {
+		if isServersKey(m.key) {
+			return m.key
+		}
+	}
+	if !isOwn(d.name) && strings.HasSuffix(strings.ToLower(d.name), ".toml") {
+		return "mcp_servers" // Codex
+	}
+	return "mcpServers"
+}
+
+// Put returns the text with that value under those keys, as the last of its map. Maps above it are made when missing.
+// What is there already may only be replaced when both are neither a map nor a list.
+func (d *Document) Put(keys []string, value any) ([]byte, error) {
+	want, err := nodeOf(value)
+	if err != nil {
+		return nil, d.refuse(keys, err.Error())
+	}
+	have, _ := d.root.find(keys)
+	if have != nil && (have.kind == object || have.kind == list || want.kind == object || want.kind == list) {
+		return nil, d.refuse(keys, "is there already")
+	}
+	return d.edit(keys, want)
+}
+
+// Remove returns the text without those keys, what is under them and the comments that stand directly above.
+func (d *Document) Remove(keys []string) ([]byte, error) {
+	if _, ok := d.root.find(keys); !ok {
+		return nil, d.refuse(keys, "is not there")
+	}
+	return d.edit(keys, nil)
+}
+
+// Enable returns the text with that server switched on: without its key disabled, or enabled when that is false.
+func (d *Document) Enable(server string) ([]byte, error) {
+	keys := []string{d.ServersKey(), server}
+	data := d
+	for _, key := range []string{"disabled", "enabled"} {
+		spelled, there := data.spelling(keys, key)
+		if !there || key == "enabled" && data.isTrue(append(keys, spelled)) {
+			continue
+		}
+		text, err := data.Remove(append(slices.Clone(keys), spelled))
+		if err != nil {
+			return nil, err
+		}
+		if data, err = ParseDocument(d.name, text); err != nil {
+			return nil, err
+		}
+	}
+	return data.text(), nil
+}
+
+// Disable returns the text with that server switched off: disabled is true, or enabled is false where that is used.
+func (d *Document) Disable(server string) ([]byte, error) {
+	keys := []string{d.ServersKey(), server}
+	if entry, ok := d.root.find(keys); !ok || entry.kind != object && entry.kind != null {
+		return nil, d.refuse(keys, "is not a server of this file")
+	}
+	key, value := "disabled", true
+	spelled, there := d.spelling(keys, key)
+	if other, ok := d.spelling(keys, "enabled"); ok && !there {
+		spelled, value = other, false
+	}
+	return d.Put(append(keys, spelled), value)
+}
+
+// spelling returns the key of that server which means key, as the file spells it.
+func (d *Document) spelling(server []string, key string) (string, bool) {
+	entry, _ := d.root.find(server)
+	if entry == nil {
+		return key, false
+	}
+	for _, m := range entry.members {
+		if camel(m.key) == key {
+			return m.key, true
+		}
+	}
+	return key, false
+}
+
+func (d *Document) isTrue(keys []string) bool {
+	n, _ := d.root.find(keys)
+	return n != nil && n.kind == boolean && n.scalar == "true"
+}
+
+func (d *Document) text() []byte { return slices.Concat(d.mark, d.data) }
+
+// refuse returns the reason why an edit is not made.
+func (d *Document) refuse(keys []string, msg string) error {
+	return Problems{{Pos: d.Pos(keys...), Path: strings.Join(keys, "."), Msg: msg}}
+}
+
+// cannot returns the reason why an edit cannot be made in the text as it is.
+func (d *Document) cannot(keys []string, why string) error {
+	return Problems{{
+		ID: "PLAIT-CMD-102", Pos: d.Pos(keys...), Path: strings.Join(keys, "."),
+		Msg: "cannot be edited without changing something else: " + why, Hint: "edit the file by hand",
+	}}
+}
+
+// edit makes the change in the text and proves that nothing else changed. A nil value removes.
+func (d *Document) edit(keys []string, value *node) ([]byte, error) {
+	c := change{doc: d, keys: keys, value: value, eol: "\n"}
+	if i := bytes.IndexByte(d.data, '\n'); i > 0 && d.data[i-1] == '\r' {
+		c.eol = "\r\n"
+	}
+	for i := range keys {
+		if n, ok := d.root.find(keys[:i]); ok && n.count(keys[i]) > 1 {
+			return nil, d.refuse(keys[:i+1], "is there twice")
+		}
+	}
+	var err error
+	switch formatOf(d.name) {
+	case formatYAML:
+		err = c.yaml()
+	case formatTOML:
+		err = c.toml()
+	default:
+		err = c.json()
+	}
+	if err != nil {
+		return nil, d.cannot(keys, err.Error())
+	}
+	text := slices.Concat(d.mark, c.spliced())
+	after, bad := parseTree(d.name, text)
+	if len(bad) > 0 {
+		return nil, d.cannot(keys, "the result would be wrong: "+bad[0].Msg)
+	}
+	if !proves(d.root, after, keys, value) {
+		return nil, d.cannot(keys, "the text would mean something else")
+	}
+	return text, nil
+}
+
+// change is one edit while it is made.
+type change struct {
+	doc   *Document
+	keys  []string
+	value *node // nil to remove
+	eol   string
+	cuts  []cut
+}
+
+// cut replaces the bytes from from to to.
+type cut struct {
+	from, to int
+	text     string
+}
+
+func (c *change) cut(from, to int, text string) { c.cuts = append(c.cuts, cut{from, to, text}) }
+
+// spliced returns the text with all cuts made.
+func (c *change) spliced() []byte {
+	slices.SortStableFunc(c.cuts, func(a, b cut) int { return a.from - b.from })
+	var out []byte
+	at := 0
+	for _, k := range c.cuts {
+		out = append(append(out, c.doc.data[at:k.from]...), k.text...)
+		at = k.to
+	}
+	return append(out, c.doc.data[at:]...)
+}
+
+// proves tells whether after is before with value under keys and nothing else changed.
+func proves(before, after *node, keys []string, value *node) bool {
+	got, ok := after.find(keys)
+	above, _ := after.find(keys[:len(keys)-1])
+	had, _ := before.find(keys[:len(keys)-1])
+	switch {
+	case value == nil && ok:
+		return false
+	case value == nil && above == nil && had != nil && len(keys) > 2: // a map of servers may go with its last one
+		return false
+	case value != nil && (!ok || !same(got, value)):
+		return false
+	}
+	return same(before.without(keys).byKey(), after.without(keys).byKey())
+}
+
+// byKey sorts the members of the root: tables of TOML may stand in any order.
+func (n *node) byKey() *node {
+	slices.SortStableFunc(n.members, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	return n
+}
+
+// find returns the node under those keys.
+func (n *node) find(keys []string) (*node, bool) {
+	for _, key := range keys {
+		i := slices.IndexFunc(n.members, func(m member) bool { return m.key == key })
+		if i < 0 {
+			return nil, false
+		}
+		n = n.members[i].value
+	}
+	return n, true
+}
+
+func (n *node) count(key string) int {
+	count := 0
+	for _, m := range n.members {
+		if m.key == key {
+			count++
+		}
+	}
+	return count
+}
+
+// without returns a copy without those keys, and without maps above them that hold nothing else.
+func (n *node) without(keys []string) *node {
+	out := &node{kind: n.kind, scalar: n.scalar, items: n.items}
+	for _, m := range n.members {
+		if m.key == keys[0] {
+			if len(keys) == 1 {
+				continue
+			}
+			m.value = m.value.without(keys[1:])
+			if (m.value.kind == object || m.value.kind == null) && len(m.value.members) == 0 {
+				continue
+			}
+		}
+		out.members = append(out.members, m)
+	}
+	if out.kind == object && len(out.members) == 0 {
+		out.kind = null
+	}
+	return out
+}
+
+// same tells whether two trees hold the same, in the same order.
+func same(a, b *node) bool {
+	return a.kind == b.kind && a.scalar == b.scalar &&
+		slices.EqualFunc(a.members, b.members, func(x, y member) bool { return x.key == y.key && same(x.value, y.value) }) &&
+		slices.EqualFunc(a.items, b.items, same)
+}
