@@ -155,7 +155,7 @@ func (d *Document) cannot(keys []string, why string) error {
 
 // edit makes the change in the text and proves that nothing else changed. A nil value removes.
 func (d *Document) edit(keys []string, value *node) ([]byte, error) {
-	c := change{doc: d, keys: keys, value: value, eol: "\n"}
+	c := patch{doc: d, keys: keys, value: value, eol: "\n"}
 	if i := bytes.IndexByte(d.data, '\n'); i > 0 && d.data[i-1] == '\r' {
 		c.eol = "\r\n"
 	}
@@ -187,8 +187,8 @@ func (d *Document) edit(keys []string, value *node) ([]byte, error) {
 	return text, nil
 }
 
-// change is one edit while it is made.
-type change struct {
+// patch is one edit while it is made.
+type patch struct {
 	doc   *Document
 	keys  []string
 	value *node // nil to remove
@@ -202,10 +202,10 @@ type cut struct {
 	text     string
 }
 
-func (c *change) cut(from, to int, text string) { c.cuts = append(c.cuts, cut{from, to, text}) }
+func (c *patch) cut(from, to int, text string) { c.cuts = append(c.cuts, cut{from, to, text}) }
 
 // spliced returns the text with all cuts made.
-func (c *change) spliced() []byte {
+func (c *patch) spliced() []byte {
 	slices.SortStableFunc(c.cuts, func(a, b cut) int { return a.from - b.from })
 	var out []byte
 	at := 0

@@ -131,7 +131,7 @@ func afterBlank(text []byte) int {
 }
 
 // remove cuts member i out of the text.
-func (b *braces) remove(c *change, i int) {
+func (b *braces) remove(c *patch, i int) {
 	m := b.members[i]
 	start, starts := b.lead(i)
 	tail, ends := b.lineTail(m.after())
@@ -160,7 +160,7 @@ func (b *braces) remove(c *change, i int) {
 
 // cutLines cuts whole lines out, and the blank lines after them when a blank line stands before or when nothing but
 // blank lines would be left at the end.
-func (c *change) cutLines(from, to int) {
+func (c *patch) cutLines(from, to int) {
 	data := c.doc.data
 	rest := bytes.TrimLeft(data[to:], " \t\r\n")
 	before := bytes.TrimRight(data[:from], " \t\r\n")
@@ -177,7 +177,7 @@ func (c *change) cutLines(from, to int) {
 
 // add puts a member after the last one. The text of it is made for the indentation of its line; breaks says whether it
 // gets a line of its own when it is the first.
-func (b *braces) add(c *change, unit string, breaks bool, text func(indent string, breaks bool) string) {
+func (b *braces) add(c *patch, unit string, breaks bool, text func(indent string, breaks bool) string) {
 	if len(b.members) == 0 {
 		b.addFirst(c, unit, breaks, text)
 		return
@@ -208,7 +208,7 @@ func (b *braces) add(c *change, unit string, breaks bool, text func(indent strin
 	c.cut(last.after(), last.after(), c.eol+indent+text(indent, true)+comma)
 }
 
-func (b *braces) addFirst(c *change, unit string, breaks bool, text func(string, bool) string) {
+func (b *braces) addFirst(c *patch, unit string, breaks bool, text func(string, bool) string) {
 	inside := bytes.TrimRight(b.data[b.open+1:b.closing], " \t\r\n")
 	from := b.open + 1 + len(inside)
 	switch indent := indentAt(b.data, b.open); {

@@ -24,7 +24,7 @@ func (w *yamlWalk) flow(at *yaml.Node, keys []string) error {
 		return errMerged
 	case i < 0:
 		m := member{key: keys[0], value: wrap(keys[1:], w.value)}
-		b.add(w.change, w.unit, false, func(string, bool) string { return m.inline(formatYAML) })
+		b.add(w.patch, w.unit, false, func(string, bool) string { return m.inline(formatYAML) })
 		return nil
 	case len(keys) > 1 && at.Content[i+1].Kind == yaml.AliasNode:
 		return errors.New("an alias stands there; change what it stands for")
@@ -33,7 +33,7 @@ func (w *yamlWalk) flow(at *yaml.Node, keys []string) error {
 	case len(keys) > 1:
 		return errors.New("what should hold it is no map")
 	case w.value == nil:
-		b.remove(w.change, i/2)
+		b.remove(w.patch, i/2)
 		return nil
 	}
 	return w.replaceScalar(at.Content[i+1], true)

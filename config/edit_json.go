@@ -10,7 +10,7 @@ import (
 )
 
 // json makes the change in a JSON text.
-func (c *change) json() error {
+func (c *patch) json() error {
 	data := c.doc.data
 	if len(bytes.TrimSpace(data)) == 0 {
 		text := wrap(c.keys, c.value).json("", "  ", c.eol)
@@ -42,7 +42,7 @@ func (c *change) json() error {
 }
 
 // endJSON removes or replaces member i.
-func (c *change) endJSON(b *braces, i int, at *hujson.Value) error {
+func (c *patch) endJSON(b *braces, i int, at *hujson.Value) error {
 	if c.value == nil {
 		b.remove(c, i)
 		return nil
@@ -57,7 +57,7 @@ func (c *change) endJSON(b *braces, i int, at *hujson.Value) error {
 }
 
 // addJSON adds what is missing of the keys.
-func (c *change) addJSON(b *braces, rest []string) {
+func (c *patch) addJSON(b *braces, rest []string) {
 	unit := jsonUnit(c.doc.data)
 	m := member{key: rest[0], value: wrap(rest[1:], c.value)}
 	breaks := c.doc.root.kind != object || len(c.doc.root.members) == 0 || unit != ""

@@ -21,7 +21,7 @@ type tomlItem struct {
 }
 
 // toml makes the change in a TOML text.
-func (c *change) toml() error {
+func (c *patch) toml() error {
 	items := tomlItems(c.doc.data)
 	if in := inlineAbove(items, c.keys); in != nil {
 		return c.inInline(in, c.keys[len(in.path):])
@@ -103,7 +103,7 @@ func tomlKey(e *unstable.Node) *tomlItem {
 }
 
 // inInline makes the change below an inline table.
-func (c *change) inInline(in *tomlItem, keys []string) error {
+func (c *patch) inInline(in *tomlItem, keys []string) error {
 	if deeper := inlineAbove(in.items, keys); deeper != nil {
 		return c.inInline(deeper, keys[len(deeper.path):])
 	}
@@ -134,7 +134,7 @@ func (c *change) inInline(in *tomlItem, keys []string) error {
 }
 
 // removeTables cuts the headers and keys out that belong to the keys, and what stands between them.
-func (c *change) removeTables(items []*tomlItem) error {
+func (c *patch) removeTables(items []*tomlItem) error {
 	for i := 0; i < len(items); i++ {
 		if !hasPrefix(items[i].path, c.keys) {
 			continue
@@ -152,7 +152,7 @@ func (c *change) removeTables(items []*tomlItem) error {
 }
 
 // tomlLead returns the start of the line of an item, with the comments directly above.
-func (c *change) tomlLead(item *tomlItem) int {
+func (c *patch) tomlLead(item *tomlItem) int {
 	data := c.doc.data
 	start := bytes.LastIndexByte(data[:item.from], '\n') + 1
 	for start > 0 {
@@ -166,7 +166,7 @@ func (c *change) tomlLead(item *tomlItem) int {
 }
 
 // tomlEnd returns the end of the last line of an item, with the comments directly below that belong to nothing else.
-func (c *change) tomlEnd(item *tomlItem) int {
+func (c *patch) tomlEnd(item *tomlItem) int {
 	data := c.doc.data
 	end := lineEnd(data, item.to)
 	below := end
@@ -192,7 +192,7 @@ func lineEnd(data []byte, at int) int {
 }
 
 // addTable adds a table of its own, after the others of its kind.
-func (c *change) addTable(items []*tomlItem) {
+func (c *patch) addTable(items []*tomlItem) {
 	data := c.doc.data
 	at := len(data)
 	for i, item := range items {
@@ -221,7 +221,7 @@ func (c *change) addTable(items []*tomlItem) {
 }
 
 // addKey adds a key to a table, or beside the dotted keys of it.
-func (c *change) addKey(items []*tomlItem) error {
+func (c *patch) addKey(items []*tomlItem) error {
 	table := c.keys[:len(c.keys)-1]
 	var after *tomlItem
 	for _, item := range items {

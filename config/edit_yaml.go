@@ -17,7 +17,7 @@ type yamlLines struct {
 }
 
 // yaml makes the change in a YAML text.
-func (c *change) yaml() error {
+func (c *patch) yaml() error {
 	if hasOddBreaks(c.doc.data) {
 		return errors.New("it has line breaks that only YAML knows")
 	}
@@ -37,7 +37,7 @@ func (c *change) yaml() error {
 		y.insert(c, len(y.starts)-1, wrap(c.keys, c.value).yaml("", "  ", c.eol))
 		return nil
 	}
-	w := yamlWalk{change: c, y: y, unit: yamlUnit(doc.Content[0])}
+	w := yamlWalk{patch: c, y: y, unit: yamlUnit(doc.Content[0])}
 	return w.walk(doc.Content[0], c.keys, y.documentEnd(doc.Content[0].Line))
 }
 
@@ -122,7 +122,7 @@ func (y *yamlLines) lead(start, floor, column int) int {
 }
 
 // insert puts lines before a line.
-func (y *yamlLines) insert(c *change, line int, text string) {
+func (y *yamlLines) insert(c *patch, line int, text string) {
 	at := y.starts[line]
 	if at > 0 && y.data[at-1] != '\n' {
 		text = c.eol + strings.TrimSuffix(text, c.eol)
@@ -132,7 +132,7 @@ func (y *yamlLines) insert(c *change, line int, text string) {
 
 // yamlWalk makes a change below a mapping.
 type yamlWalk struct {
-	*change
+	*patch
 
 	y    *yamlLines
 	unit string
@@ -203,7 +203,7 @@ func (w *yamlWalk) addLines(at *yaml.Node, keys []string, bound int) error {
 			text = w.eol + text // its entries have blank lines between them
 		}
 	}
-	w.y.insert(w.change, end, text)
+	w.y.insert(w.patch, end, text)
 	return nil
 }
 
@@ -247,7 +247,7 @@ func (w *yamlWalk) fill(key, value *yaml.Node, keys []string) error {
 	if value.Value != "" || value.Anchor != "" {
 		return errors.New("an explicit null stands there")
 	}
-	w.y.insert(w.change, key.Line, wrap(keys, w.value).yaml(strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
+	w.y.insert(w.patch, key.Line, wrap(keys, w.value).yaml(strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
 	return nil
 }
 
@@ -264,7 +264,7 @@ func (w *yamlWalk) open(key, value *yaml.Node, keys []string) error {
 	at := w.y.offset(value)
 	from := len(bytes.TrimRight(w.y.data[:at], " "))
 	w.cut(from, at+len("{}"), "")
-	w.y.insert(w.change, key.Line, wrap(keys, w.value).yaml(strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
+	w.y.insert(w.patch, key.Line, wrap(keys, w.value).yaml(strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
 	return nil
 }
 
