@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/upstreamtest"
 )
@@ -68,6 +69,12 @@ func (r *record) lines(words ...string) []string {
 // $self for this program.
 func plait(t *testing.T, yaml string, servers ...*upstreamtest.Server) *strand {
 	t.Helper()
+	return plaitIn(t, "", yaml, servers...)
+}
+
+// plaitIn returns what plait does, with snapshots in the folder dir, "" for none.
+func plaitIn(t *testing.T, dir, yaml string, servers ...*upstreamtest.Server) *strand {
+	t.Helper()
 	for i, s := range servers {
 		yaml = strings.ReplaceAll(yaml, "$"+string(rune('a'+i)), s.URL)
 	}
@@ -86,9 +93,11 @@ func plait(t *testing.T, yaml string, servers ...*upstreamtest.Server) *strand {
 			t.Logf("the log:\n%s", strings.Join(log.lines(), ""))
 		}
 	})
-	agg := New(t.Context(), cfg, Options{
-		Version: "test", Log: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}),
-	})
+	opts := Options{Version: "test", Log: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})}
+	if dir != "" {
+		opts.Snapshots = upstream.OpenSnapshots(dir, time.Hour, opts.Log)
+	}
+	agg := New(t.Context(), cfg, opts)
 	t.Cleanup(agg.Close)
 	return &strand{t: t, agg: agg, log: log}
 }

@@ -49,15 +49,10 @@ func snapshotKey(server *config.Server, hello Hello) string {
 	const identity = "" // every server is used with the credentials of its own settings
 	capabilities, _ := jsonrpc.Get(hello.Params, "capabilities")
 	sum := sha256.New()
-	for _, part := range []string{server.Name, fingerprint(server), identity, hello.Version, string(capabilities)} {
+	for _, part := range []string{server.Name, server.Fingerprint(), identity, hello.Version, string(capabilities)} {
 		fmt.Fprintf(sum, "%d %d:%s", snapshotFormat, len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])
-}
-
-// fingerprint is a hash of what decides the connection to a server.
-func fingerprint(server *config.Server) string {
-	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q", server.Type, server.URL, server.Headers, server.Command, server.Args, server.Env)))
 }
 
 // header is the first line of the file: what is needed of a server before its lists are.
