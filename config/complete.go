@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -11,7 +12,7 @@ func (l *loader) complete(e *entry, name string) {
 	e.Name, e.Pos = name, known.at.pos
 	l.completeType(&e.Server)
 	l.completePaths(&e.Server)
-	e.Env = known.mergeEnv(e.Env, l.env)
+	e.Env = known.mergeEnv(e.Env, l.lookup)
 	if e.BearerTokenEnvVar != "" {
 		l.addHeader(e, "Authorization", "Bearer ", e.BearerTokenEnvVar, "bearerTokenEnvVar")
 	}
@@ -21,7 +22,7 @@ func (l *loader) complete(e *entry, name string) {
 	for header := range e.Headers {
 		if isOwnHeader(header) {
 			delete(e.Headers, header)
-			l.warn(l.place("mcpServers", name, "headers", header), "is set by plait itself and ignored", "remove it")
+			l.warn(l.place("mcpServers", name, "headers", header), IDNoEffect, "is set by plait itself and ignored", "remove it")
 		}
 	}
 }
@@ -29,16 +30,16 @@ func (l *loader) complete(e *entry, name string) {
 // addHeader adds a header whose value is in a variable; keys say which key of the entry wants it.
 func (l *loader) addHeader(e *entry, header, before, variable string, keys ...string) {
 	at := l.place(append([]string{"mcpServers", e.Name}, keys...)...)
-	value, ok := l.servers[e.Name].at.env(variable)
+	value, ok := l.lookup(variable)
 	switch {
 	case !ok:
-		l.add(at, Problem{Msg: fmt.Sprintf("variable %s is not set", variable), Hint: "set it", Unset: true})
+		l.add(at, Problem{ID: IDUnset, Msg: fmt.Sprintf("variable %s is not set", variable), Hint: "set it", Unset: true})
 		return
 	case e.Headers == nil:
 		e.Headers = map[string]Secret{}
 	}
 	if _, twice := e.Headers[header]; twice {
-		l.report(at, fmt.Sprintf("header %q is also in headers", header), "keep one of them")
+		l.report(at, IDTwice, fmt.Sprintf("header %q is also in headers", header), "keep one of them")
 		return
 	}
 	e.Headers[header] = Secret(before + value)
@@ -126,7 +127,7 @@ func plain(s string) string {
 	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s))
 }
 
-// completePaths makes paths absolute, from the folder of the file.
+// completePaths makes paths absolute, from the folder of the file that names them.
 func (l *loader) completePaths(s *Server) {
 	l.makeAbsolute(&s.CAFile, s.Name, "caFile")
 	l.makeAbsolute(&s.ClientCert.Cert, s.Name, "clientCert", "cert")
@@ -141,10 +142,21 @@ func (l *loader) makeAbsolute(name *string, server string, keys ...string) {
 	if *name == "" {
 		return
 	}
-	resolved, err := l.absolute(*name)
+	at := l.place(append([]string{"mcpServers", server}, keys...)...)
+	resolved, err := l.absolute(*name, at)
 	if err != nil {
-		l.add(l.place(append([]string{"mcpServers", server}, keys...)...), asExpandError(err).problem())
+		l.add(at, asExpandError(err).problem())
 		return
 	}
 	*name = resolved
+}
+
+// absolute returns a path with the home folder for ~ and, when relative, from the folder of the file that names it.
+func (l *loader) absolute(name string, at place) (string, error) {
+	if at.layer.remote && !filepath.IsAbs(name) && !strings.HasPrefix(name, "~") {
+		return "", &expandError{
+			id: IDRemotePath, msg: "a remote layer has no folder in which a relative path could start", hint: "write an absolute path, or one from ~/",
+		}
+	}
+	return resolve(name, at.layer.dir, l.env)
 }

@@ -32,7 +32,10 @@ func TestProblemText(t *testing.T) {
 		problem config.Problem
 		want    string
 	}{
-		{config.Problem{Pos: at, Path: "mcpServers.a.url", Msg: "is wrong", Hint: "fix it"}, "plait.yaml:3:5: mcpServers.a.url: is wrong; fix it"},
+		{
+			config.Problem{ID: config.IDURL, Pos: at, Path: "mcpServers.a.url", Msg: "is wrong", Hint: "fix it"},
+			"plait.yaml:3:5: mcpServers.a.url: is wrong; fix it [PLAIT-CFG-022]",
+		},
 		{config.Problem{Pos: at, Msg: "is wrong"}, "plait.yaml:3:5: is wrong"},
 		{config.Problem{Pos: config.Pos{File: "plait.yaml"}, Msg: "is wrong"}, "plait.yaml: is wrong"},
 		{config.Problem{Msg: "is wrong", Hint: "fix it"}, "is wrong; fix it"},
@@ -77,19 +80,19 @@ func TestFind(t *testing.T) {
 			t.Errorf("Find() = %q, want %q", got, want)
 		}
 	}
-	none := "there is no configuration file; write FOLDER/plait.yaml, or name one with --config FILE or $PLAIT_CONFIG"
+	none := "there is no configuration file; write FOLDER/plait.yaml, or name one with --config FILE or $PLAIT_CONFIG [PLAIT-CFG-032]"
 	check(none)
 	write(t, filepath.Join(folder, "plait.toml", "in a folder"), "")
 	check(none)
 	write(t, filepath.Join(folder, "plait.json"), "{}")
 	check("FOLDER/plait.json")
 	write(t, filepath.Join(folder, "plait.yaml"), "")
-	check("FOLDER/plait.yaml: stands beside FOLDER/plait.json; keep one of them, or name one with --config FILE")
+	check("FOLDER/plait.yaml: stands beside FOLDER/plait.json; keep one of them, or name one with --config FILE [PLAIT-CFG-032]")
 	env["PLAIT_CONFIG"] = "elsewhere.yaml"
 	check("elsewhere.yaml")
 	if runtime.GOOS != "windows" {
 		env = map[string]string{}
-		check("the home folder is not known; set HOME")
+		check("the home folder is not known; set HOME [PLAIT-CFG-011]")
 	}
 }
 
@@ -142,7 +145,7 @@ func TestBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := config.Load(t.Context(), path, config.Options{LookupEnv: environment})
-		if want := path + ": is larger than 4 MiB"; err == nil || err.Error() != want {
+		if want := path + ": is larger than 4 MiB; this is hardly a configuration file [PLAIT-CFG-009]"; err == nil || err.Error() != want {
 			t.Errorf("Load = %v, want %v", err, want)
 		}
 	})

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -10,67 +12,85 @@ import (
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/v2"
 )
 
-// defaults returns the values that hold where the file says nothing. They are the lowest layer: checks come after
-// decoding and change nothing.
-func defaults(servers []string) map[string]any {
-	each := map[string]any{}
-	for _, name := range servers {
-		each[name] = map[string]any{
-			"prefix":         name,
-			"enabled":        true,
-			"serverStream":   true,
-			"connectTimeout": 30 * time.Second,
-			"callTimeout":    10 * time.Minute,
-			"ping":           map[string]any{"interval": time.Minute, "timeout": 10 * time.Second},
-			"tools":          map[string]any{"unannotated": "hide"},
+// decodeFile decodes all but the servers. Variables of its envFile are there for everything else.
+func (l *loader) decodeFile(ctx context.Context) (*file, error) {
+	var first struct {
+		AllowCommands bool `koanf:"allowCommands"`
+	}
+	if err := l.decode(ctx, map[string]any{"allowCommands": l.values["allowCommands"]}, &first); err != nil {
+		return nil, err
+	}
+	if at := l.place("allowCommands"); first.AllowCommands && at.layer.remote {
+		l.report(at, IDSecretForbidden, "a remote layer may not allow commands", "write it into a file on this machine")
+	} else {
+		l.commands = first.AllowCommands
+	}
+	l.readEnvFiles(ctx, l.values, l.dotenv)
+	rest := map[string]any{}
+	for key, value := range l.values {
+		if key != "mcpServers" && key != "defaults" && key != "envFile" {
+			rest[key] = value
 		}
 	}
-	return map[string]any{
-		"version":    1,
-		"startup":    map[string]any{"wait": 3 * time.Second, "snapshot": true, "snapshotMaxAge": 720 * time.Hour},
-		"reload":     map[string]any{"watch": true, "debounce": 300 * time.Millisecond, "drain": 30 * time.Second},
-		"log":        map[string]any{"level": "info", "format": "text"},
-		"naming":     map[string]any{"separator": "_", "maxLength": 48, "onTooLong": "shorten", "onCollision": "hash"},
-		"limits":     map[string]any{"message": int64(64 << 20)},
-		"mcpServers": each,
+	f := defaultFile()
+	if err := l.decode(ctx, rest, f); err != nil {
+		return nil, err
 	}
+	return f, nil
 }
 
-// decode merges the layers, the lowest first, and fills a file. It reports values that do not fit their type.
-func (l *loader) decode(layers ...map[string]any) (*file, error) {
-	k := koanf.New(separator)
-	for _, layer := range layers {
-		if err := k.Load(confmap.Provider(layer, ""), nil); err != nil {
-			return nil, fmt.Errorf("merge: %w", err)
+// isOff tells whether a server is switched off.
+func (l *loader) isOff(ctx context.Context, name string, values map[string]any) (bool, error) {
+	e := entry{Enabled: true}
+	some := map[string]any{}
+	for _, key := range []string{"disabled", "enabled"} {
+		if value, ok := values[key]; ok {
+			some[key] = value
 		}
 	}
-	var f file
-	err := k.UnmarshalWithConf("", &f, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: &mapstructure.DecoderConfig{
-		DecodeHook: mapstructure.DecodeHookFuncValue(l.hook),
-		MatchName:  func(key, field string) bool { return key == field },
-	}})
-	if err != nil {
-		return nil, fmt.Errorf("decode: %w", err)
+	if len(some) == 0 {
+		return false, nil
 	}
-	return &f, nil
+	if err := l.decode(ctx, some, &e); err != nil {
+		return false, err
+	}
+	mistaken := l.isBroken("mcpServers", name, "disabled") || l.isBroken("mcpServers", name, "enabled")
+	return (e.Disabled || !e.Enabled) && !mistaken, nil
+}
+
+// decode fills what into points to. It reports values that do not fit their type.
+func (l *loader) decode(ctx context.Context, values map[string]any, into any) error {
+	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		TagName: "koanf",
+		Result:  into,
+		DecodeHook: mapstructure.DecodeHookFuncValue(func(from, to reflect.Value) (any, error) {
+			return l.hook(ctx, from, to), nil
+		}),
+		MatchName: func(key, field string) bool { return key == field },
+	})
+	if err == nil {
+		err = d.Decode(values)
+	}
+	if err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	return nil
 }
 
 // hook turns a ref into the value that its target wants, or reports why it cannot.
-func (l *loader) hook(from, to reflect.Value) (any, error) {
+func (l *loader) hook(ctx context.Context, from, to reflect.Value) any {
 	if from.Type() != reflect.TypeFor[ref]() || to.Kind() == reflect.Pointer {
-		return from.Interface(), nil
+		return from.Interface()
 	}
 	v := l.leaves[from.Int()]
 	if to.Kind() == reflect.Interface {
-		return l.free(v.node, v.at), nil
+		return l.free(ctx, v.node, v.at)
 	}
-	scalar, ok := l.expanded(v.node, v.at)
+	scalar, ok := l.expanded(ctx, v.node, v.at)
 	if !ok {
-		return to.Interface(), nil
+		return to.Interface()
 	}
 	value, ok := l.convert(scalar, v.at, to.Type())
 	if !ok {
@@ -78,24 +98,52 @@ func (l *loader) hook(from, to reflect.Value) (any, error) {
 		if hint != "" {
 			hint = "write " + hint
 		}
-		l.report(v.at, fmt.Sprintf("%q is not %s", v.at.source, noun), hint)
-		return to.Interface(), nil
+		id := IDValue
+		if to.Type() == reflect.TypeFor[Glob]() {
+			id = IDPattern
+		}
+		l.report(v.at, id, fmt.Sprintf("%q is not %s", v.at.source, noun), hint)
+		return to.Interface()
 	}
-	return value, nil
+	return value
 }
 
-// expanded returns the text of a scalar with its variables replaced. It is false when nothing stands there that can
-// be used, which has been reported.
-func (l *loader) expanded(n *node, at place) (string, bool) {
+// expanded returns the text of a scalar with its variables and secret references replaced. It is false when there is
+// nothing that can be used, which has been reported or, offline, is not known.
+func (l *loader) expanded(ctx context.Context, n *node, at place) (string, bool) {
 	if n.kind != text {
 		return n.scalar, n.kind != null
 	}
-	s, err := expand(n.scalar, at.env)
-	if err != nil {
+	if l.scope != nil && !at.inside { // what stands under defaults may be wrong for one server and right for another
+		at.inside, at.server = true, l.scope.at.server
+	}
+	s, err := expansion{env: l.lookup, secret: func(kind, what string) (string, error) {
+		return l.reveal(ctx, kind, what, at)
+	}}.expand(n.scalar, 0)
+	switch {
+	case errors.Is(err, errOffline):
+		l.breakAt(at)
+		return "", false
+	case err != nil:
 		l.add(at, asExpandError(err).problem())
 		return "", false
 	}
 	return s, true
+}
+
+// lookup returns what a variable holds for the values that are being decoded: what the environment says, what the
+// server's own dotenv files say, what those of all say.
+func (l *loader) lookup(name string) (string, bool) {
+	if value, ok := l.env(name); ok {
+		return value, true
+	}
+	if l.scope != nil {
+		if value, ok := l.scope.envFile[name]; ok {
+			return value, true
+		}
+	}
+	value, ok := l.dotenv[name]
+	return value, ok
 }
 
 // convert returns the text of a leaf as type t.
@@ -117,7 +165,7 @@ func (l *loader) convert(s string, at place, t reflect.Type) (any, bool) {
 }
 
 // free returns a value of any shape as JSON has it. Numbers stay as they are written.
-func (l *loader) free(n *node, at place) any {
+func (l *loader) free(ctx context.Context, n *node, at place) any {
 	switch n.kind {
 	case null:
 		return nil
@@ -125,13 +173,13 @@ func (l *loader) free(n *node, at place) any {
 		return n.scalar == "true"
 	case number:
 		if !json.Valid([]byte(n.scalar)) {
-			l.report(at, fmt.Sprintf("%q is not a number of JSON", n.scalar), "write it in decimal digits, or in quotes")
+			l.report(at, IDValue, fmt.Sprintf("%q is not a number of JSON", n.scalar), "write it in decimal digits, or in quotes")
 		}
 		return json.Number(n.scalar)
 	case list:
 		values := make([]any, 0, len(n.items))
 		for i, item := range n.items {
-			values = append(values, l.free(item, at.index(i, item.pos)))
+			values = append(values, l.free(ctx, item, at.index(i, item.pos)))
 		}
 		return values
 	case object:
@@ -139,14 +187,14 @@ func (l *loader) free(n *node, at place) any {
 		for _, m := range n.members {
 			here := at.child(m.key, m.pos)
 			if _, twice := values[m.key]; twice {
-				l.report(here, "is there twice", "keep one of them")
+				l.report(here, IDTwice, "is there twice", "keep one of them")
 				continue
 			}
-			values[m.key] = l.free(m.value, here)
+			values[m.key] = l.free(ctx, m.value, here)
 		}
 		return values
 	}
-	s, _ := l.expanded(n, at)
+	s, _ := l.expanded(ctx, n, at)
 	return s
 }
 
@@ -160,7 +208,7 @@ func (l *loader) duration(s string, at place) (time.Duration, bool) {
 	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > math.MaxInt64/float64(time.Second)/2 {
 		return 0, false
 	}
-	l.warn(at, fmt.Sprintf("%q has no unit and is read as seconds", at.source), fmt.Sprintf("write %ss", at.source))
+	l.warn(at, IDNoUnit, fmt.Sprintf("%q has no unit and is read as seconds", at.source), fmt.Sprintf("write %ss", at.source))
 	return time.Duration(seconds * float64(time.Second)), true
 }
 

@@ -24,6 +24,9 @@ var relabel = []string{
 // none is forgotten by Diff.
 func TestFingerprintFields(t *testing.T) {
 	for field := range reflect.TypeFor[config.Server]().Fields() {
+		if field.Name == "Secrets" {
+			continue // parts of the other fields
+		}
 		t.Run(field.Name, func(t *testing.T) {
 			before, after := &config.Server{Name: "a", Type: config.HTTP}, &config.Server{Name: "a", Type: config.HTTP}
 			v := reflect.ValueOf(after).Elem().FieldByIndex(field.Index)

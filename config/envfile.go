@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,81 +11,52 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// enter notes the server whose entry m is and returns its place, where variables are looked up in the environment
-// first and then in the server's dotenv files.
-func (l *loader) enter(m member, at place) place {
-	s := &server{at: at, envFile: map[string]string{}}
-	l.servers[m.key] = s
-	l.order = append(l.order, m.key)
-	at.server, at.inside = m.key, true
-	at.env = func(name string) (string, bool) {
-		if value, ok := l.env(name); ok {
-			return value, true
-		}
-		value, ok := s.envFile[name]
-		return value, ok
+// readEnvFiles adds to all what the files of envFile hold, a later one over an earlier one.
+func (l *loader) readEnvFiles(ctx context.Context, values map[string]any, all map[string]string) {
+	var refs []any
+	switch v := values["envFile"].(type) {
+	case []any:
+		refs = v
+	case ref:
+		refs = []any{v}
 	}
-	s.at = at
-	l.readEnvFiles(s, m.value)
-	return at
-}
-
-// readEnvFiles reads the files that envFile names, a later one over an earlier one. Wrong kinds of values are left
-// to the walk, which reports them.
-func (l *loader) readEnvFiles(s *server, entry *node) {
-	for _, m := range entry.members {
-		if camel(m.key) != "envFile" {
-			continue
-		}
-		names := m.value.items
-		if m.value.kind == text {
-			names = []*node{m.value}
-		}
-		for i, n := range names {
-			at := s.at.child(m.key, m.pos)
-			if m.value.kind == list {
-				at = at.index(i, n.pos)
-			}
-			l.readEnvFile(s, n, at)
+	for _, r := range refs {
+		if r, ok := r.(ref); ok {
+			maps.Copy(all, l.readEnvFile(ctx, l.leaves[r]))
 		}
 	}
 }
 
-func (l *loader) readEnvFile(s *server, n *node, at place) {
-	if n.kind != text {
-		return
+func (l *loader) readEnvFile(ctx context.Context, v leaf) map[string]string {
+	if v.node.kind == null {
+		return nil // has been reported
 	}
-	name, err := expand(n.scalar, at.env)
-	if err == nil {
-		name, err = l.absolute(name)
+	name, ok := l.expanded(ctx, v.node, v.at)
+	if !ok {
+		return nil
 	}
+	if v.at.layer.remote {
+		l.report(v.at, IDRemotePath, "a remote layer may not read variables from a file", "write envFile into a file on this machine")
+		return nil
+	}
+	path, err := l.absolute(name, v.at)
 	if err != nil {
-		l.add(at, asExpandError(err).problem())
-		return
+		l.add(v.at, asExpandError(err).problem())
+		return nil
 	}
-	data, err := readFile(name, maxSize)
+	l.look(path)
+	data, err := readFile(path, maxSize)
 	if err != nil {
-		l.report(at, unreadable(n.scalar, err), "check the path")
-		return
+		l.report(v.at, IDPath, unreadable(v.node.scalar, err), "check the path")
+		return nil
 	}
 	values, err := godotenv.Parse(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	if err != nil {
 		// The library's message quotes the file, and with it secrets.
-		l.report(at, fmt.Sprintf("%q is not a dotenv file", n.scalar), "write NAME=value on each line")
-		return
+		l.report(v.at, IDEnvFile, fmt.Sprintf("%q is not a dotenv file", v.node.scalar), "write NAME=value on each line")
+		return nil
 	}
-	maps.Copy(s.envFile, values)
-}
-
-// unreadable says why a file cannot be used.
-func unreadable(name string, err error) string {
-	problem := fileProblem(name, err)[0]
-	return fmt.Sprintf("file %q %s", name, problem.Msg)
-}
-
-// absolute returns a path with the home folder for ~ and, when relative, from the folder of the file.
-func (l *loader) absolute(name string) (string, error) {
-	return resolve(name, l.dir, l.env)
+	return values
 }
 
 // mergeEnv returns what a child gets: of the dotenv files, which do not override the environment, and of env, which
@@ -109,5 +81,5 @@ func asExpandError(err error) *expandError {
 	if e, ok := errors.AsType[*expandError](err); ok {
 		return e
 	}
-	return &expandError{msg: strings.TrimSpace(err.Error())}
+	return &expandError{id: IDInternal, msg: strings.TrimSpace(err.Error())}
 }

@@ -12,27 +12,34 @@ type lookup func(name string) (string, bool)
 
 // expandError says why a string cannot be expanded. It holds no value of a variable.
 type expandError struct {
+	id        string
 	msg, hint string
 	unset     bool // see Problem.Unset
 }
 
 func (e *expandError) Error() string { return e.msg }
 
-func (e *expandError) problem() Problem { return Problem{Msg: e.msg, Hint: e.hint, Unset: e.unset} }
+func (e *expandError) problem() Problem {
+	return Problem{ID: e.id, Msg: e.msg, Hint: e.hint, Unset: e.unset}
+}
 
 const maxNested = 8 // of ${A:-${B:-…}}
 
-// expand replaces ${VAR}, ${env:VAR}, ${VAR:-default}, ${VAR:?message} and $$ in s. What a variable holds is not
-// expanded again; a default is, as it stands in the file. As in a shell, ":-" and ":?" take an empty variable for
-// an unset one. Any other "$" stands for itself.
-func expand(s string, env lookup) (string, error) { return expandNested(s, env, 0) }
+// expansion says what stands for variables and for secret references, of kind file or exec.
+type expansion struct {
+	env    lookup
+	secret func(kind, what string) (string, error)
+}
 
-func expandNested(s string, env lookup, depth int) (string, error) {
+// expand replaces ${VAR}, ${env:VAR}, ${VAR:-default}, ${VAR:?message}, ${file:PATH}, ${exec:COMMAND} and $$ in s. What
+// a variable or secret holds is not expanded again; a default is, as it stands in the file, and so are a path and a
+// command. As in a shell, ":-" and ":?" take an empty variable for an unset one. Any other "$" stands for itself.
+func (x expansion) expand(s string, depth int) (string, error) {
 	if !strings.Contains(s, "$") {
 		return s, nil
 	}
 	if depth > maxNested {
-		return "", &expandError{msg: fmt.Sprintf("defaults are nested deeper than %d levels", maxNested), hint: "write fewer"}
+		return "", &expandError{id: IDExpression, msg: fmt.Sprintf("defaults are nested deeper than %d levels", maxNested), hint: "write fewer"}
 	}
 	var b strings.Builder
 	for {
@@ -49,9 +56,9 @@ func expandNested(s string, env lookup, depth int) (string, error) {
 		case '{':
 			end := closingBrace(s[i+2:])
 			if end < 0 {
-				return "", &expandError{msg: `"${" has no "}"`, hint: `write "$${" for the text itself`}
+				return "", &expandError{id: IDExpression, msg: `"${" has no "}"`, hint: `write "$${" for the text itself`}
 			}
-			value, err := variable(s[i+2:i+2+end], env, depth)
+			value, err := x.variable(s[i+2:i+2+end], depth)
 			if err != nil {
 				return "", err
 			}
@@ -84,31 +91,38 @@ func closingBrace(s string) int {
 }
 
 // variable returns what stands for the expression between the braces.
-func variable(expr string, env lookup, depth int) (string, error) {
+func (x expansion) variable(expr string, depth int) (string, error) {
+	if kind, what, ok := strings.Cut(expr, ":"); ok && (kind == "file" || kind == "exec") {
+		what, err := x.expand(what, depth+1)
+		if err != nil {
+			return "", err
+		}
+		return x.secret(kind, what)
+	}
 	name := strings.TrimPrefix(expr, "env:")
 	end := strings.IndexFunc(name, func(r rune) bool { return !isNameChar(r) })
 	var rest string
 	if end >= 0 {
 		name, rest = name[:end], name[end:]
 	}
-	value, set := env(name)
+	value, set := x.env(name)
 	switch {
 	case expr == "/" || expr == "pathSeparator":
 		return string(os.PathSeparator), nil
 	case expr == "userHome":
-		return homeFolder(env)
+		return homeFolder(x.env)
 	case isEditorVariable(expr):
-		return "", &expandError{msg: fmt.Sprintf("${%s} is known to the editor only", expr), hint: "write the value, or a variable of the environment"}
+		return "", &expandError{id: IDEditorVariable, msg: fmt.Sprintf("${%s} is known to the editor only", expr), hint: "write the value, or a variable of the environment"}
 	case name == "" || (rest != "" && !strings.HasPrefix(rest, ":-") && !strings.HasPrefix(rest, ":?")):
-		return "", &expandError{msg: `what stands in "${…}" is not understood`, hint: `write ${NAME}, ${NAME:-default}, ${NAME:?message}, or "$${" for the text itself`}
+		return "", &expandError{id: IDExpression, msg: `what stands in "${…}" is not understood`, hint: `write ${NAME}, ${NAME:-default}, ${NAME:?message}, ${file:PATH}, or "$${" for the text itself`}
 	case strings.HasPrefix(rest, ":-") && value == "":
-		return expandNested(rest[2:], env, depth+1)
+		return x.expand(rest[2:], depth+1)
 	case strings.HasPrefix(rest, ":?") && value == "" && set:
-		return "", &expandError{msg: fmt.Sprintf("variable %s is empty", name), hint: rest[2:], unset: true}
+		return "", &expandError{id: IDUnset, msg: fmt.Sprintf("variable %s is empty", name), hint: rest[2:], unset: true}
 	case strings.HasPrefix(rest, ":?") && value == "":
-		return "", &expandError{msg: fmt.Sprintf("variable %s is not set", name), hint: rest[2:], unset: true}
+		return "", &expandError{id: IDUnset, msg: fmt.Sprintf("variable %s is not set", name), hint: rest[2:], unset: true}
 	case !set:
-		return "", &expandError{msg: fmt.Sprintf("variable %s is not set", name), hint: fmt.Sprintf("set it or write ${%s:-default}", name), unset: true}
+		return "", &expandError{id: IDUnset, msg: fmt.Sprintf("variable %s is not set", name), hint: fmt.Sprintf("set it or write ${%s:-default}", name), unset: true}
 	}
 	return value, nil
 }
@@ -120,7 +134,7 @@ func isNameChar(r rune) bool {
 
 // isEditorVariable tells whether VS Code, Cursor or their like replace that expression themselves.
 func isEditorVariable(expr string) bool {
-	for _, prefix := range []string{"workspaceFolder", "workspaceRoot", "fileWorkspaceFolder", "input:", "config:", "command:", "file:", "cwd"} {
+	for _, prefix := range []string{"workspaceFolder", "workspaceRoot", "fileWorkspaceFolder", "input:", "config:", "command:", "cwd"} {
 		if expr == prefix || strings.HasPrefix(expr, prefix) && prefix != "cwd" {
 			return true
 		}
@@ -135,7 +149,7 @@ func homeFolder(env lookup) (string, error) {
 			return home, nil
 		}
 	}
-	return "", &expandError{msg: "the home folder is not known", hint: fmt.Sprintf("set %s", homeVariables()[0])}
+	return "", &expandError{id: IDUnset, msg: "the home folder is not known", hint: fmt.Sprintf("set %s", homeVariables()[0])}
 }
 
 func homeVariables() []string {

@@ -14,6 +14,7 @@ func TestExpand(t *testing.T) {
 		value, ok := map[string]string{"A": "a", "EMPTY": "", "DOLLAR": "${A}$$", "HOME": "/home/kim", "P(x86)": "p"}[name]
 		return value, ok
 	}
+	secret := func(kind, what string) (string, error) { return "<" + kind + " " + what + ">", nil }
 	const notUnderstood = `what stands in "${…}" is not understood`
 	for _, tt := range []struct{ in, want, wrong string }{
 		{in: "", want: ""},
@@ -39,6 +40,10 @@ func TestExpand(t *testing.T) {
 		{in: "${B:-$${C}}", want: "${C}"},
 		{in: "${A:?needed}", want: "a"},
 		{in: "${userHome}/x", want: "/home/kim/x"},
+		{in: "${file:/run/secrets/x}", want: "<file /run/secrets/x>"},
+		{in: "Bearer ${exec:op read ${A} '$$'}!", want: "Bearer <exec op read a '$'>!"},
+		{in: "${B:-${file:b}}", want: "<file b>"},
+		{in: "${file:${B}}", wrong: "variable B is not set"},
 		{in: "${B}", wrong: "variable B is not set"},
 		{in: "${env:B}", wrong: "variable B is not set"},
 		{in: "${B:?needed}", wrong: "variable B is not set"},
@@ -55,7 +60,7 @@ func TestExpand(t *testing.T) {
 		{in: "${workspaceFolder}", wrong: "${workspaceFolder} is known to the editor only"},
 		{in: "${cwd}", wrong: "${cwd} is known to the editor only"},
 	} {
-		got, err := expand(tt.in, env)
+		got, err := expansion{env, secret}.expand(tt.in, 0)
 		var wrong string
 		if e, ok := errors.AsType[*expandError](err); ok {
 			wrong = e.msg

@@ -17,7 +17,7 @@ func Find(lookupEnv func(string) (string, bool)) (string, error) {
 	folder, err := userFolder(lookupEnv)
 	if err != nil {
 		wrong := asExpandError(err)
-		return "", Problems{{Msg: wrong.msg, Hint: wrong.hint}}
+		return "", Problems{{ID: wrong.id, Msg: wrong.msg, Hint: wrong.hint}}
 	}
 	var found []string
 	for _, ext := range []string{"yaml", "yml", "toml", "json"} {
@@ -29,11 +29,11 @@ func Find(lookupEnv func(string) (string, bool)) (string, error) {
 	switch len(found) {
 	case 0:
 		return "", Problems{{
-			Msg:  "there is no configuration file",
+			ID: IDNoFile, Msg: "there is no configuration file",
 			Hint: fmt.Sprintf("write %s, or name one with --config FILE or $PLAIT_CONFIG", filepath.Join(folder, "plait.yaml")),
 		}}
 	case 1:
 		return found[0], nil
 	}
-	return "", whole(found[0], "stands beside "+strings.Join(found[1:], " and "), "keep one of them, or name one with --config FILE")
+	return "", whole(found[0], IDNoFile, "stands beside "+strings.Join(found[1:], " and "), "keep one of them, or name one with --config FILE")
 }

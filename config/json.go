@@ -26,7 +26,7 @@ func parseJSON(name string, data []byte) (*node, Problems) {
 	p := jsonTree{at: walkLines{lines: in}}
 	n := p.build(&v)
 	if p.nodes > maxNodes {
-		return nil, whole(name, fmt.Sprintf("holds more than %d values", maxNodes), "")
+		return nil, whole(name, IDBounds, fmt.Sprintf("holds more than %d values", maxNodes), "")
 	}
 	return n, nil
 }
@@ -38,7 +38,7 @@ func jsonProblem(in lines, err error) Problem {
 		pos = in.column(line, col)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return Problem{Pos: pos, Msg: "the file ends too early", Hint: "close every bracket and quote"}
+		return Problem{ID: IDSyntax, Pos: pos, Msg: "the file ends too early", Hint: "close every bracket and quote"}
 	}
 	msg := err.Error()
 	if inner := errors.Unwrap(err); inner != nil {
@@ -46,15 +46,15 @@ func jsonProblem(in lines, err error) Problem {
 	}
 	if literal, ok := strings.CutPrefix(msg, "invalid literal: "); ok { // which may be a secret
 		if strings.HasPrefix(literal, `"`) {
-			return Problem{Pos: pos, Msg: "is not JSON: a text with a wrong escape or a line break", Hint: `write \\ for a backslash`}
+			return Problem{ID: IDSyntax, Pos: pos, Msg: "is not JSON: a text with a wrong escape or a line break", Hint: `write \\ for a backslash`}
 		}
-		return Problem{Pos: pos, Msg: "is not JSON: an unknown word", Hint: "put text into double quotes"}
+		return Problem{ID: IDSyntax, Pos: pos, Msg: "is not JSON: an unknown word", Hint: "put text into double quotes"}
 	}
-	return Problem{Pos: pos, Msg: "is not JSON: " + msg}
+	return Problem{ID: IDSyntax, Pos: pos, Msg: "is not JSON: " + msg}
 }
 
 func depthProblem(pos Pos) Problem {
-	return Problem{Pos: pos, Msg: fmt.Sprintf("is nested deeper than %d levels", maxDepth)}
+	return Problem{ID: IDBounds, Pos: pos, Msg: fmt.Sprintf("is nested deeper than %d levels", maxDepth)}
 }
 
 // tooDeep returns the offset of the bracket that nests too deep for a recursive parser, or -1.

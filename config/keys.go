@@ -11,8 +11,15 @@ import (
 
 // file is the shape of a whole file.
 type file struct {
-	Version    int               `koanf:"version"`
-	Schema     string            `koanf:"$schema"`
+	Version int    `koanf:"version"`
+	Schema  string `koanf:"$schema"`
+
+	Extends       extends             `koanf:"extends"`
+	EnvFile       fileList            `koanf:"envFile"`
+	AllowCommands bool                `koanf:"allowCommands"`
+	Defaults      serverDefaults      `koanf:"defaults"`
+	Profiles      map[string]*Profile `koanf:"profiles"`
+
 	Startup    Startup           `koanf:"startup"`
 	Reload     Reload            `koanf:"reload"`
 	Log        Log               `koanf:"log"`
@@ -33,6 +40,14 @@ type entry struct {
 	EnvHTTPHeaders    map[string]string `koanf:"envHttpHeaders"`
 }
 
+// serverDefaults is the shape of what holds for every server that does not say otherwise; see isDefault.
+type serverDefaults struct {
+	entry `koanf:",squash"`
+}
+
+// extends is the shape of the layers below a file: each is the path of one, or a remoteLayer. One may stand alone.
+type extends []remoteLayer
+
 // fileList is a list in which one element may stand alone.
 type fileList []string
 
@@ -41,7 +56,7 @@ type fileList []string
 // MCP servers, which has keys of its own there.
 func isOwn(name string) bool {
 	base := strings.ToLower(filepath.Base(name))
-	stem := strings.TrimSuffix(base, filepath.Ext(base))
+	stem := strings.TrimSuffix(strings.TrimSuffix(base, filepath.Ext(base)), ".local")
 	switch filepath.Ext(base) {
 	case ".yaml", ".yml":
 		return true
@@ -50,6 +65,12 @@ func isOwn(name string) bool {
 	default:
 		return stem == "plait"
 	}
+}
+
+// isLocal tells whether a file is for one machine only, by its name.
+func isLocal(name string) bool {
+	base := strings.ToLower(filepath.Base(name))
+	return strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), ".local")
 }
 
 // camel returns a key that is spelled snake_case or kebab-case as camelCase.
@@ -74,7 +95,7 @@ func canonical(t reflect.Type, key string) string {
 		if key == "servers" { // VS Code
 			return "mcpServers"
 		}
-	case reflect.TypeFor[entry]():
+	case reflect.TypeFor[entry](), reflect.TypeFor[serverDefaults]():
 		switch key {
 		case "serverUrl", "httpUrl": // Windsurf, Gemini
 			return "url"
@@ -110,15 +131,22 @@ func isForeignServerKey(key string) bool {
 	}, camel(key)) || strings.HasPrefix(key, "sandbox") || strings.HasPrefix(key, "_") || strings.HasPrefix(key, "x-")
 }
 
-// suggest returns the key of t that was probably meant by key, or "".
-func (l *loader) suggest(t reflect.Type, key string) string {
-	if t == reflect.TypeFor[entry]() {
+// isDefault tells whether a key of a server may stand under defaults.
+func isDefault(key string) bool {
+	return !slices.Contains([]string{
+		"args", "bearerTokenEnvVar", "command", "disabled", "enabled", "envHttpHeaders", "prefix", "type", "url",
+	}, key)
+}
+
+// suggest returns the key of t that was probably meant by key, or "". A file of our own is searched more freely.
+func suggest(t reflect.Type, key string, own bool) string {
+	if t == reflect.TypeFor[entry]() || t == reflect.TypeFor[serverDefaults]() {
 		synonyms := map[string]string{
 			"cmd": "command", "environment": "env", "endpoint": "url", "uri": "url", "timeout": "callTimeout",
 			"workingDirectory": "cwd", "workdir": "cwd", "requestTimeout": "callTimeout", "arguments": "args",
 		}
 		word := camel(key)
-		if l.own {
+		if own {
 			word = cmp.Or(nearest(word, slices.Sorted(maps.Keys(synonyms))), word)
 		}
 		if s := synonyms[word]; s != "" {

@@ -2,223 +2,187 @@ package config
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 )
 
 // Options are what Load needs besides the file.
 type Options struct {
 	LookupEnv func(name string) (string, bool) // usually os.LookupEnv
-	Profile   string                           // the profile to choose, "" for none
+	Profile   string                           // the profile to choose; "" for that named default, if there is one
 	Servers   []string                         // the names of the servers to choose, nil for all
+	Offline   bool                             // run no command and fetch nothing: what a ${exec:…} stands for is left out, unchecked
 }
 
-// Load reads and checks the file at path; see Parse. It also reads the layers and dotenv files that the file names and
-// looks whether files exist.
+// Load reads and checks the file at path; see Parse. It also reads the layers, dotenv files and secrets that the file
+// names, and looks whether other files exist.
 func Load(ctx context.Context, path string, o Options) (*Config, error) {
 	data, err := readFile(path, maxSize)
 	if err != nil {
-		return nil, fileProblem(path, err)
+		l := newLoader(path, o)
+		l.look(path)
+		l.problems = fileProblem(path, err)
+		return l.failed()
 	}
 	return Parse(ctx, path, data, o)
 }
 
 // Parse checks data as if it were the content of the file called name, whose extension tells the format and whose
 // folder is where relative paths start. The error is of type Problems and holds all of them: an unreadable text or
-// a mistake outside the servers, and then those in servers, too. Otherwise a mistake in a server is in that server's
-// Problems, and the others load.
-func Parse(_ context.Context, name string, data []byte, o Options) (*Config, error) {
-	root, bad := parseTree(name, data)
-	if len(bad) > 0 {
-		return nil, bad.sorted()
-	}
-	if root.kind != object && root.kind != null {
-		return nil, Problems{{Pos: root.pos, Msg: fmt.Sprintf("the file holds %s", root.kind), Hint: "write a map with the key mcpServers"}}
-	}
-	absolute, err := filepath.Abs(name)
-	if err != nil {
-		return nil, whole(name, err.Error(), "")
-	}
-	l := &loader{
-		name: name, dir: filepath.Dir(absolute), own: isOwn(name), env: o.LookupEnv,
-		pos: map[string]place{}, servers: map[string]*server{}, broken: map[string]bool{},
-	}
-	cfg, err := l.load(root)
-	if err != nil {
-		return nil, whole(name, err.Error(), "please report this")
-	}
+// a mistake outside the servers or in one that is required, and then those in servers, too. Otherwise a mistake in a
+// server is in that server's Problems, and the others load. Beside an error stands a Config of which only Path and
+// Files are set: a change of one of them may have put things right.
+func Parse(ctx context.Context, name string, data []byte, o Options) (*Config, error) {
+	l := newLoader(name, o)
+	l.readLayers(ctx, data)
 	if len(l.problems) > 0 {
-		return nil, append(l.problems, cfg.Problems()...).sorted()
+		return l.failed()
 	}
-	cfg.Path = absolute
+	values, err := l.merge()
+	if err != nil {
+		return l.failedBy(err)
+	}
+	cfg, err := l.load(ctx, values)
+	if err != nil {
+		return l.failedBy(err)
+	}
+	mistaken := func(s *Server) bool { return s.Required && len(s.Problems) > 0 }
+	if len(l.problems) > 0 || slices.ContainsFunc(cfg.Servers, mistaken) {
+		l.problems = append(l.problems, cfg.Problems()...)
+		return l.failed()
+	}
+	cfg.Path, cfg.Files = l.path, l.files
 	return cfg, nil
-}
-
-// readFile reads a file that is not larger than limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, errIsFolder
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		return nil, fmt.Errorf("is larger than %d MiB", limit>>20)
-	}
-	return data, err
-}
-
-var errIsFolder = errors.New("is a folder, not a file")
-
-func fileProblem(path string, err error) Problems {
-	if errors.Is(err, fs.ErrNotExist) {
-		return whole(path, "does not exist", "check the path")
-	}
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return whole(path, "cannot be read: "+pathErr.Err.Error(), "")
-	}
-	return whole(path, err.Error(), "")
 }
 
 // loader holds what is found while one file is loaded.
 type loader struct {
-	name string
-	dir  string // of the file, absolute
-	own  bool   // see isOwn
-	env  lookup
+	name    string // of the file, as it was given
+	path    string // the same, absolute
+	env     lookup
+	options Options
 
+	layers   []*layer           // the lowest first
+	files    []string           // see Config.Files
 	leaves   []leaf             // by ref
-	pos      map[string]place   // of every known key, by place.key
+	pos      map[string]place   // of every known key, by place.key; where it stands in the highest layer that has it
+	values   map[string]any     // what the layers say together
 	broken   map[string]bool    // by place.key: a problem was reported there or below
 	servers  map[string]*server // by name
-	order    []string           // names of servers in the order of the file
+	order    []string           // names of servers in the order of the files
+	profiles []string           // names of profiles in the order of the files
 	foreign  []place            // keys of other programs
 	problems Problems           // outside the servers
 	warnings Problems
+
+	dotenv   map[string]string // of the top-level envFile
+	commands bool              // allowCommands
+	ran      map[string]ran    // what commands of secret references said
+	scope    *server           // whose values are being decoded; nil outside the servers
 }
 
 // server is what is known about a server besides its entry.
 type server struct {
 	at       place
 	envFile  map[string]string
+	secrets  []Secret
 	problems Problems
 }
 
-// load gives the tree its shape, merges it over the defaults, decodes and checks.
-func (l *loader) load(root *node) (*Config, error) {
-	values, _ := l.shape(root, reflect.TypeFor[file](), place{env: l.env, pos: root.pos}).(map[string]any)
-	f, err := l.decode(defaults(l.order), values)
+func newLoader(name string, o Options) *loader {
+	l := &loader{
+		name: name, env: o.LookupEnv, options: o,
+		pos: map[string]place{}, broken: map[string]bool{}, servers: map[string]*server{},
+		ran: map[string]ran{}, dotenv: map[string]string{},
+	}
+	var err error
+	if l.path, err = filepath.Abs(name); err != nil {
+		l.path = name
+	}
+	return l
+}
+
+// failed returns what Load returns when it has problems.
+func (l *loader) failed() (*Config, error) {
+	return &Config{Path: l.path, Files: l.files}, l.problems.sorted()
+}
+
+func (l *loader) failedBy(err error) (*Config, error) {
+	l.problems = whole(l.name, IDInternal, err.Error(), "please report this")
+	return l.failed()
+}
+
+// merge gives every layer its shape and merges them, the lowest first.
+func (l *loader) merge() (map[string]any, error) {
+	var shaped []map[string]any
+	for _, y := range l.layers {
+		values, _ := l.shape(y.root, reflect.TypeFor[file](), place{pos: y.root.pos, layer: y}).(map[string]any)
+		shaped = append(shaped, values)
+	}
+	return mergeLayers(shaped)
+}
+
+// load decodes the values that the layers have together, and checks them.
+func (l *loader) load(ctx context.Context, values map[string]any) (*Config, error) {
+	l.values = values
+	f, err := l.decodeFile(ctx)
 	if err != nil {
 		return nil, err
 	}
 	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits}
 	l.general(f, cfg)
+	chosen := l.choice(f, cfg)
+	entries, _ := values["mcpServers"].(map[string]any)
 	for _, name := range l.order {
-		e := f.MCPServers[name]
-		if e == nil || l.off(e, name) {
+		entry, ok := entries[name].(map[string]any)
+		if !ok {
+			l.forget(name) // a layer has removed it
 			continue
 		}
-		l.complete(e, name)
-		l.checkServer(&e.Server)
-		sumFiles(&e.Server)
-		cfg.Servers = append(cfg.Servers, &e.Server)
+		s, err := l.server(ctx, name, entry, chosen)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			s.Profile = f.profile(cfg.Profile)
+			cfg.Servers = append(cfg.Servers, s)
+		}
 	}
 	l.checkPrefixes(cfg.Servers)
 	for _, s := range cfg.Servers {
-		s.Problems = l.servers[s.Name].problems.sorted()
+		s.Problems, s.Secrets = l.servers[s.Name].problems.sorted(), l.servers[s.Name].secrets
 	}
 	l.noticeForeign()
 	if len(cfg.Servers) == 0 {
-		l.warnings = append(l.warnings, whole(l.name, "no server is configured", "add one under mcpServers")...)
+		l.warnings = append(l.warnings, whole(l.name, IDNoServer, "no server is configured", "add one under mcpServers")...)
 	}
 	cfg.Warnings = l.warnings.sorted()
 	return cfg, nil
 }
 
-// off tells whether a server is switched off; its mistakes do not matter then.
-func (l *loader) off(e *entry, name string) bool {
-	mistaken := l.isBroken("mcpServers", name, "disabled") || l.isBroken("mcpServers", name, "enabled")
-	if (!e.Disabled && e.Enabled) || mistaken {
-		return false
+// server returns the server with that entry, nil when it is switched off or not chosen. Its mistakes do not matter
+// then, and no secret of it is looked up.
+func (l *loader) server(ctx context.Context, name string, entry map[string]any, chosen func(name string) bool) (*Server, error) {
+	known := l.servers[name]
+	l.scope = known
+	defer func() { l.scope = nil }()
+	off, err := l.isOff(ctx, name, entry)
+	if err != nil {
+		return nil, err
 	}
-	inside := keyPath("mcpServers", name) + separator
-	l.foreign = slices.DeleteFunc(l.foreign, func(p place) bool { return strings.HasPrefix(p.key, inside) })
-	return true
-}
-
-// report notes a problem where it belongs: to the server or to the file.
-func (l *loader) report(at place, msg, hint string) { l.add(at, Problem{Msg: msg, Hint: hint}) }
-
-// add is report for a problem that says more; its place is filled in.
-func (l *loader) add(at place, p Problem) {
-	for key := at.key; !l.broken[key]; {
-		l.broken[key] = true
-		key = key[:max(strings.LastIndex(key, separator), 0)]
+	if off || !chosen(name) {
+		l.forget(name)
+		return nil, nil //nolint:nilnil // see above
 	}
-	p.Pos, p.Path = at.pos, at.show
-	if at.inside {
-		s := l.servers[at.server]
-		s.problems = append(s.problems, p)
-		return
+	entry = l.withDefaults(entry)
+	l.readEnvFiles(ctx, entry, known.envFile)
+	e := defaultEntry(name)
+	if err := l.decode(ctx, entry, e); err != nil {
+		return nil, err
 	}
-	l.problems = append(l.problems, p)
-}
-
-func (l *loader) warn(at place, msg, hint string) {
-	l.warnings = append(l.warnings, Problem{Pos: at.pos, Path: at.show, Msg: msg, Hint: hint})
-}
-
-// isBroken tells whether a problem was reported at those keys or below.
-func (l *loader) isBroken(keys ...string) bool {
-	return l.broken[keyPath(keys...)]
-}
-
-// place returns where those keys stand, or where the nearest key above them does.
-func (l *loader) place(keys ...string) place {
-	if p, ok := l.pos[keyPath(keys...)]; ok {
-		return p
-	}
-	if len(keys) == 0 {
-		return place{pos: Pos{File: l.name}, env: l.env}
-	}
-	above := l.place(keys[:len(keys)-1]...)
-	return above.child(keys[len(keys)-1], above.pos)
-}
-
-// isGiven tells whether those keys stand in the file.
-func (l *loader) isGiven(keys ...string) bool {
-	_, ok := l.pos[keyPath(keys...)]
-	return ok
-}
-
-// noticeForeign adds the one notice about keys of other programs.
-func (l *loader) noticeForeign() {
-	if len(l.foreign) == 0 {
-		return
-	}
-	const most = 5
-	var names []string
-	for _, p := range l.foreign {
-		names = append(names, p.show)
-	}
-	if len(names) > most {
-		names = append(names[:most], fmt.Sprintf("and %d more", len(l.foreign)-most))
-	}
-	l.warnings = append(l.warnings, Problem{
-		Pos: l.foreign[0].pos, Msg: "ignored keys of other programs: " + strings.Join(names, ", "),
-	})
+	l.complete(e, name)
+	l.checkServer(&e.Server)
+	sumFiles(&e.Server)
+	return &e.Server, nil
 }

@@ -32,7 +32,7 @@ type Problem struct { //nolint:errname // what validate lists is a problem, also
 	Unset bool // a variable is not set, or empty where it may not be: elsewhere it may be set
 }
 
-// Error returns "file:line:col: path: problem; hint".
+// Error returns "file:line:col: path: problem; hint [id]".
 func (p Problem) Error() string {
 	var b strings.Builder
 	if at := p.Pos.String(); at != "" {
@@ -44,6 +44,9 @@ func (p Problem) Error() string {
 	b.WriteString(p.Msg)
 	if p.Hint != "" {
 		b.WriteString("; " + p.Hint)
+	}
+	if p.ID != "" {
+		b.WriteString(" [" + p.ID + "]")
 	}
 	return b.String()
 }
@@ -69,10 +72,10 @@ func (ps Problems) Unwrap() []error {
 	return errs
 }
 
-// sorted returns the problems in the order of the file, each once.
+// sorted returns the problems of one file after those of another, in the order of the file, each once.
 func (ps Problems) sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col),
+		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col),
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Msg, b.Msg))
 	})
 	return slices.Compact(ps)

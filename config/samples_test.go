@@ -72,7 +72,10 @@ func TestFormatsAgree(t *testing.T) {
 			if len(got.Warnings) > 0 {
 				t.Errorf("warnings: %v", got.Warnings)
 			}
-			opts := cmp.Options{cmpopts.IgnoreTypes(config.Pos{}), cmpopts.IgnoreFields(config.Config{}, "Path"), cmpopts.IgnoreFields(config.Server{}, "Sums")}
+			opts := cmp.Options{
+				cmpopts.IgnoreTypes(config.Pos{}), cmpopts.IgnoreFields(config.Config{}, "Path", "Files"),
+				cmpopts.IgnoreFields(config.Server{}, "Sums"),
+			}
 			if d := cmp.Diff(want, got, opts); d != "" {
 				t.Errorf("Load (-want +got):\n%s", d)
 			}
@@ -98,14 +101,14 @@ func TestClientFiles(t *testing.T) {
 				{"filesystem", config.Stdio, "", "npx -y @modelcontextprotocol/server-filesystem /home/kim/Desktop"},
 				{"github", config.Stdio, "", "docker run -i --rm -e GITHUB_PERSONAL_ACCESS_TOKEN ghcr.io/github/github-mcp-server"},
 			},
-			warnings: "2:3: ignored keys of other programs: globalShortcut, preferences",
+			warnings: "2:3: ignored keys of other programs: globalShortcut, preferences [PLAIT-CFG-034]",
 		},
 		"claude.json": {
 			servers: []brief{
 				{"sentry", config.HTTP, config.HTTPOnly, "https://mcp.sentry.dev/mcp"},
 				{"asana", config.SSE, config.SSEOnly, "https://mcp.asana.com/sse"},
 			},
-			warnings: "2:3: ignored keys of other programs: numStartups, installMethod, tipsHistory, projects, oauthAccount, and 1 more",
+			warnings: "2:3: ignored keys of other programs: numStartups, installMethod, tipsHistory, projects, oauthAccount, and 1 more [PLAIT-CFG-034]",
 		},
 		"cursor.json": {
 			servers: []brief{
@@ -114,7 +117,7 @@ func TestClientFiles(t *testing.T) {
 				{"here", config.Stdio, "", "node "},
 			},
 			problems: "18:16: mcpServers.here.args[0]: ${workspaceFolder} is known to the editor only; " +
-				"write the value, or a variable of the environment",
+				"write the value, or a variable of the environment [PLAIT-CFG-013]",
 		},
 		"vscode/mcp.json": {
 			servers: []brief{
@@ -123,23 +126,23 @@ func TestClientFiles(t *testing.T) {
 				{"perplexity", config.Stdio, "", "npx -y server-perplexity-ask"},
 			},
 			problems: "25:27: servers.perplexity.env.PERPLEXITY_API_KEY: ${input:perplexity-key} is known to the editor only; " +
-				"write the value, or a variable of the environment",
+				"write the value, or a variable of the environment [PLAIT-CFG-013]",
 			warnings: "3:3: ignored keys of other programs: inputs, servers.playwright.gallery, servers.playwright.version, " +
-				"servers.playwright.dev",
+				"servers.playwright.dev [PLAIT-CFG-034]",
 		},
 		"windsurf.json": {
 			servers:  []brief{{"figma", config.HTTP, config.HTTPFirst, "https://mcp.figma.com/mcp"}},
-			warnings: "5:7: ignored keys of other programs: mcpServers.figma.disabledTools",
+			warnings: "5:7: ignored keys of other programs: mcpServers.figma.disabledTools [PLAIT-CFG-034]",
 		},
 		"cline.json": {
 			servers: []brief{
 				{"weather", config.HTTP, config.HTTPOnly, "https://example.com/mcp"},
 			},
-			warnings: "6:7: ignored keys of other programs: mcpServers.weather.timeout, mcpServers.weather.autoApprove",
+			warnings: "6:7: ignored keys of other programs: mcpServers.weather.timeout, mcpServers.weather.autoApprove [PLAIT-CFG-034]",
 		},
 		"gemini.json": {
 			servers:  []brief{{"g", config.HTTP, config.HTTPFirst, "http://localhost:3000/mcp"}},
-			warnings: "2:3: ignored keys of other programs: theme, mcpServers.g.timeout, mcpServers.g.trust",
+			warnings: "2:3: ignored keys of other programs: theme, mcpServers.g.timeout, mcpServers.g.trust [PLAIT-CFG-034]",
 		},
 		"codex/config.toml": {
 			servers: []brief{
@@ -147,7 +150,7 @@ func TestClientFiles(t *testing.T) {
 				{"figma", config.HTTP, config.HTTPFirst, "https://mcp.figma.com/mcp"},
 			},
 			warnings: "1:1: ignored keys of other programs: model, mcp_servers.context7.startup_timeout_sec, " +
-				"mcp_servers.figma.tool_timeout_sec, mcp_servers.figma.enabled_tools, projects",
+				"mcp_servers.figma.tool_timeout_sec, mcp_servers.figma.enabled_tools, projects [PLAIT-CFG-034]",
 		},
 	}
 	for name, tt := range tests {

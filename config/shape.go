@@ -9,33 +9,6 @@ import (
 	"unicode"
 )
 
-// place is where a value stands.
-type place struct {
-	show   string // mcpServers.github.args[1]
-	key    string // its canonical keys, joined with separator
-	pos    Pos
-	server string // the server it belongs to
-	inside bool   // it belongs to a server
-	env    lookup // what its variables are looked up in
-	source string // the text of a leaf as it stands in the file, before variables are expanded
-}
-
-// separator joins keys. It cannot stand in one: control characters are refused.
-const separator = "\x1f"
-
-// keyPath joins canonical keys as place.key does.
-func keyPath(keys ...string) string { return strings.Join(keys, separator) }
-
-func (p place) child(key string, pos Pos) place {
-	p.show, p.key, p.pos = strings.TrimPrefix(p.show+"."+key, "."), strings.TrimPrefix(p.key+separator+key, separator), pos
-	return p
-}
-
-func (p place) index(i int, pos Pos) place {
-	p.show, p.key, p.pos = fmt.Sprintf("%s[%d]", p.show, i), fmt.Sprintf("%s%s%d", p.key, separator, i), pos
-	return p
-}
-
 // shape walks the tree along the Go type that it will be decoded into. It finds the canonical name of every key,
 // reports those that are unknown or there twice and values of the wrong kind. What it returns is made of maps, lists
 // and refs; nil means that nothing is set there.
@@ -75,24 +48,35 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 		case !known:
 			l.unknown(t, m, at)
 			continue
-		case t == reflect.TypeFor[file]() && !l.own && (key == "version" || key == "$schema"):
+		case t == reflect.TypeFor[file]() && !at.layer.own && (key == "version" || key == "$schema"):
 			continue
 		}
 		here := at.child(m.key, m.pos)
-		if !l.own && isShared(t, key) && !fits(m.value, field) {
+		if !at.layer.own && isShared(t, key) && !fits(m.value, field) {
 			l.foreign = append(l.foreign, here)
 			continue
 		}
 		if before, twice := first[key]; twice {
-			l.report(here, twiceMessage(before, m), "keep one of them")
+			l.report(here, IDTwice, twiceMessage(before, m), "keep one of them")
 			continue
 		}
 		first[key] = m
 		here.key = at.child(key, m.pos).key
-		if m.value.kind == null {
-			continue // as if it were not there
+		if m.value.kind == null { // as if it were not there, in this layer and in those below
+			if _, below := l.pos[here.key]; below {
+				delete(l.pos, here.key)
+				values[key] = nil
+			}
+			continue
 		}
 		l.pos[here.key] = here
+		switch {
+		case field == reflect.TypeFor[extends]():
+			continue // has been read already
+		case t == reflect.TypeFor[serverDefaults]() && !isDefault(key):
+			l.report(here, IDDefaults, "is not the same for all servers", "write it into the servers")
+			continue
+		}
 		if value := l.shape(m.value, field, here); value != nil {
 			values[key] = value
 		}
@@ -138,19 +122,19 @@ func twiceMessage(first, second member) string {
 // unknown reports a key that t does not have, or notes it as one of another program.
 func (l *loader) unknown(t reflect.Type, m member, at place) {
 	here := at.child(m.key, m.pos)
-	meant := l.suggest(t, m.key)
+	meant := suggest(t, m.key, at.layer.own)
 	switch t {
 	case reflect.TypeFor[file]():
-		if l.own && strings.HasPrefix(m.key, "x-") {
+		if at.layer.own && strings.HasPrefix(m.key, "x-") {
 			return // a place for YAML anchors, as in Compose files
 		}
-		if !l.own && meant == "" {
+		if !at.layer.own && meant == "" {
 			l.foreign = append(l.foreign, here)
 			return
 		}
-	case reflect.TypeFor[entry]():
-		mistaken := l.own && camel(m.key) == "timeout"
-		if isForeignServerKey(m.key) && !mistaken || !l.own && meant == "" {
+	case reflect.TypeFor[entry](), reflect.TypeFor[serverDefaults]():
+		mistaken := at.layer.own && camel(m.key) == "timeout"
+		if isForeignServerKey(m.key) && !mistaken || !at.layer.own && meant == "" {
 			l.foreign = append(l.foreign, here)
 			return
 		}
@@ -159,7 +143,7 @@ func (l *loader) unknown(t reflect.Type, m member, at place) {
 	if meant != "" {
 		hint = fmt.Sprintf("did you mean %q?", meant)
 	}
-	l.report(here, "unknown key", hint)
+	l.report(here, IDUnknownKey, "unknown key", hint)
 }
 
 func (l *loader) mapping(n *node, t reflect.Type, at place) any {
@@ -171,34 +155,40 @@ func (l *loader) mapping(n *node, t reflect.Type, at place) any {
 	for _, m := range n.members {
 		here := at.child(m.key, m.pos)
 		if before, twice := first[m.key]; twice {
-			l.report(here, twiceMessage(before, m), "keep one of them")
+			l.report(here, IDTwice, twiceMessage(before, m), "keep one of them")
 			continue
 		}
 		first[m.key] = m
 		if strings.TrimSpace(m.key) == "" {
 			here = at
 			here.pos = m.pos
-			l.report(here, "a key is empty", "write a name")
+			l.report(here, IDKind, "a key is empty", "write a name")
 			continue
 		}
 		if strings.ContainsFunc(m.key, unicode.IsControl) {
-			l.report(at.child(clean(m.key), m.pos), "the key has control characters", "remove them")
+			l.report(at.child(clean(m.key), m.pos), IDKind, "the key has control characters", "remove them")
 			continue
 		}
 		value := m.value
-		if t.Elem() == reflect.TypeFor[*entry]() {
-			here = l.enter(m, here)
+		_, below := l.pos[here.key]
+		if value.kind == null && below {
+			delete(l.pos, here.key)
+			values[m.key] = nil
+			continue
+		}
+		if t.Elem().Kind() == reflect.Pointer { // a server or a profile, of which all may be left out
+			here = l.enter(t.Elem(), m, here)
 			if value.kind == null {
 				value = &node{kind: object, pos: value.pos}
 			}
 		} else if value.kind == null {
-			l.report(here, "has no value", `write "" for an empty text`)
+			l.report(here, IDKind, "has no value", `write "" for an empty text`)
 			continue
 		}
 		l.pos[here.key] = here
 		if v := l.shape(value, t.Elem(), here); v != nil {
 			values[m.key] = v
-		} else if here.inside && t.Elem() == reflect.TypeFor[*entry]() {
+		} else if t.Elem().Kind() == reflect.Pointer {
 			values[m.key] = map[string]any{}
 		}
 	}
@@ -217,7 +207,7 @@ func clean(key string) string {
 
 func (l *loader) sequence(n *node, t reflect.Type, at place) any {
 	if t == reflect.TypeFor[fileList]() && n.kind == text {
-		n = &node{kind: list, pos: n.pos, items: []*node{n}}
+		return []any{l.leaf(n, t.Elem(), at)}
 	}
 	if !l.isKind(n, list, "a list", at) {
 		return nil
@@ -227,7 +217,7 @@ func (l *loader) sequence(n *node, t reflect.Type, at place) any {
 		here := at.index(i, item.pos)
 		l.pos[here.key] = here
 		if item.kind == null {
-			l.report(here, "has no value", `write "" for an empty text`)
+			l.report(here, IDKind, "has no value", `write "" for an empty text`)
 		}
 		v := l.shape(item, t.Elem(), here)
 		if v == nil { // already reported: keep the place, so that the others keep their number
@@ -243,7 +233,7 @@ func (l *loader) isKind(n *node, want kind, name string, at place) bool {
 	if n.kind == want {
 		return true
 	}
-	l.report(at, fmt.Sprintf("is %s", n.kind), "write "+name)
+	l.report(at, IDKind, fmt.Sprintf("is %s", n.kind), "write "+name)
 	return false
 }
 
@@ -262,11 +252,28 @@ func (l *loader) leaf(n *node, t reflect.Type, at place) any {
 		if example != "" {
 			noun += " such as " + example
 		}
-		l.report(at, fmt.Sprintf("is %s", n.kind), "write "+noun)
+		l.report(at, IDKind, fmt.Sprintf("is %s", n.kind), "write "+noun)
 		return nil
 	}
 	at.source = n.scalar
+	l.noticeSecret(n, at)
 	return l.hold(n, at)
+}
+
+// enter notes the server or profile whose entry m is, and returns its place.
+func (l *loader) enter(t reflect.Type, m member, at place) place {
+	if t == reflect.TypeFor[*Profile]() {
+		if !slices.Contains(l.profiles, m.key) {
+			l.profiles = append(l.profiles, m.key)
+		}
+		return at
+	}
+	at.server, at.inside = m.key, true
+	if l.servers[m.key] == nil {
+		l.servers[m.key] = &server{at: at, envFile: map[string]string{}}
+		l.order = append(l.order, m.key)
+	}
+	return at
 }
 
 // hold keeps a value until it is decoded.

@@ -66,7 +66,7 @@ func tomlBounds(in lines) Problems {
 			return Problems{depthProblem(in.at(int(last.Raw.Offset)))}
 		}
 		if nodes += tomlCount(e); nodes > maxTOML {
-			return whole(in.file, fmt.Sprintf("holds more than %d values", maxTOML), "")
+			return whole(in.file, IDBounds, fmt.Sprintf("holds more than %d values", maxTOML), "")
 		}
 	}
 	return nil
@@ -84,10 +84,10 @@ func tomlProblem(in lines, err error) Problem {
 	msg := strings.TrimPrefix(err.Error(), "toml: ")
 	var decode *toml.DecodeError
 	if !errors.As(err, &decode) {
-		return Problem{Pos: Pos{File: in.file}, Msg: "is not TOML: " + msg}
+		return Problem{ID: IDSyntax, Pos: Pos{File: in.file}, Msg: "is not TOML: " + msg}
 	}
 	line, col := decode.Position()
-	return Problem{Pos: in.column(line, col), Msg: "is not TOML: " + msg}
+	return Problem{ID: IDSyntax, Pos: in.column(line, col), Msg: "is not TOML: " + msg}
 }
 
 // tomlTree builds the tree of a TOML text that is known to be right.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -63,23 +62,23 @@ func parseTree(name string, data []byte) (*node, Problems) {
 	case ".json", ".jsonc":
 		return parseJSON(name, data)
 	default:
-		return nil, whole(name, "has no extension that tells its format", "name it .yaml, .toml or .json")
+		return nil, whole(name, IDFile, "has no extension that tells its format", "name it .yaml, .toml or .json")
 	}
 }
 
 // checkText returns data without its byte order mark, or why it cannot be read in any format.
 func checkText(name string, data []byte) ([]byte, Problems) {
 	if len(data) > maxSize {
-		return nil, whole(name, fmt.Sprintf("is larger than %d MiB", maxSize>>20), "this is hardly a configuration file")
+		return nil, whole(name, IDBounds, tooLargeError(maxSize).Error(), "this is hardly a configuration file")
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return nil, whole(name, "is UTF-16", "save it as UTF-8")
+		return nil, whole(name, IDEncoding, "is UTF-16", "save it as UTF-8")
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
 		if r == utf8.RuneError && size == 1 {
-			return nil, Problems{{Pos: lines{name, data}.at(i), Msg: "is not UTF-8", Hint: "save the file as UTF-8"}}
+			return nil, Problems{{ID: IDEncoding, Pos: lines{name, data}.at(i), Msg: "is not UTF-8", Hint: "save the file as UTF-8"}}
 		}
 		i += size
 	}
@@ -87,8 +86,8 @@ func checkText(name string, data []byte) ([]byte, Problems) {
 }
 
 // whole returns a problem of the whole file.
-func whole(name, msg, hint string) Problems {
-	return Problems{{Pos: Pos{File: name}, Msg: msg, Hint: hint}}
+func whole(name, id, msg, hint string) Problems {
+	return Problems{{ID: id, Pos: Pos{File: name}, Msg: msg, Hint: hint}}
 }
 
 // lines turns offsets of a text into positions.

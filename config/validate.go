@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ const (
 // general checks what stands outside the servers.
 func (l *loader) general(f *file, cfg *Config) {
 	if f.Version != 1 {
-		l.fault(l.place("version"), fmt.Sprintf("%d is not a known version", f.Version), "write 1")
+		l.fault(l.place("version"), IDChoice, fmt.Sprintf("%d is not a known version", f.Version), "write 1")
 	}
 	l.notNegative(cfg.Startup.Wait, "write a duration such as 3s, or 0", "startup", "wait")
 	l.notNegative(cfg.Startup.SnapshotMaxAge, "write a duration such as 720h", "startup", "snapshotMaxAge")
@@ -28,38 +27,31 @@ func (l *loader) general(f *file, cfg *Config) {
 	l.choose(l.place("log", "level"), cfg.Log.Level, "trace", "debug", "info", "warn", "error", "off")
 	l.choose(l.place("log", "format"), cfg.Log.Format, "text", "json")
 	if cfg.Log.File != "" {
-		file, err := l.absolute(cfg.Log.File)
+		file, err := l.absolute(cfg.Log.File, l.place("log", "file"))
 		if err != nil {
 			wrong := asExpandError(err)
-			l.fault(l.place("log", "file"), wrong.msg, wrong.hint)
+			l.fault(l.place("log", "file"), wrong.id, wrong.msg, wrong.hint)
 		}
 		cfg.Log.File = file
 	}
 	if at := l.place("naming", "separator"); !slices.Contains([]string{"_", "__", "-"}, cfg.Naming.Separator) {
-		l.fault(at, fmt.Sprintf("%q is not a separator", l.source(at, cfg.Naming.Separator)), `write "_", "__" or "-"`)
+		l.fault(at, IDChoice, fmt.Sprintf("%q is not a separator", l.source(at, cfg.Naming.Separator)), `write "_", "__" or "-"`)
 	}
 	if n := cfg.Naming.MaxLength; n < minNameLength || n > maxNameLength {
-		l.fault(l.place("naming", "maxLength"), fmt.Sprintf("%d is out of range", n),
+		l.fault(l.place("naming", "maxLength"), IDRange, fmt.Sprintf("%d is out of range", n),
 			fmt.Sprintf("write a number from %d to %d", minNameLength, maxNameLength))
 	}
 	l.choose(l.place("naming", "onTooLong"), cfg.Naming.OnTooLong, "shorten", "error")
 	l.choose(l.place("naming", "onCollision"), cfg.Naming.OnCollision, "hash", "error")
 	if n := cfg.Limits.Message; n < minMessage || n > maxMessage {
-		l.fault(l.place("limits", "message"), "is out of range", "write a size from 1KiB to 2GiB")
+		l.fault(l.place("limits", "message"), IDRange, "is out of range", "write a size from 1KiB to 2GiB")
 	}
 }
 
 // notNegative reports a negative duration at those keys.
 func (l *loader) notNegative(d time.Duration, hint string, keys ...string) {
 	if d < 0 {
-		l.fault(l.place(keys...), "is negative", hint)
-	}
-}
-
-// fault reports a value that was decoded, unless something was already wrong with it.
-func (l *loader) fault(at place, msg, hint string) {
-	if !l.broken[at.key] {
-		l.report(at, msg, hint)
+		l.fault(l.place(keys...), IDRange, "is negative", hint)
 	}
 }
 
@@ -73,12 +65,7 @@ func (l *loader) choose(at place, value string, choices ...string) {
 	if meant := nearest(source, choices); meant != "" {
 		hint = fmt.Sprintf("did you mean %q?", meant)
 	}
-	l.fault(at, fmt.Sprintf("%q is not known", source), hint)
-}
-
-// source returns the text of a value as it stands in the file, before variables were expanded.
-func (l *loader) source(at place, otherwise string) string {
-	return cmp.Or(l.pos[at.key].source, otherwise)
+	l.fault(at, IDChoice, fmt.Sprintf("%q is not known", source), hint)
 }
 
 // checkPrefixes makes the later of two servers misconfigured whose names could not be told apart.
@@ -93,10 +80,10 @@ func (l *loader) checkPrefixes(servers []*Server) {
 		}
 		at := l.place("mcpServers", s.Name, "prefix")
 		if s.Prefix == "" {
-			l.fault(at, fmt.Sprintf("server %q has no prefix either", owner), "set another prefix")
+			l.fault(at, IDPrefix, fmt.Sprintf("server %q has no prefix either", owner), "set another prefix")
 			continue
 		}
-		l.fault(at, fmt.Sprintf("the prefix %q is that of server %q", SanitizePrefix(s.Prefix), owner), "set another prefix")
+		l.fault(at, IDPrefix, fmt.Sprintf("the prefix %q is that of server %q", SanitizePrefix(s.Prefix), owner), "set another prefix")
 	}
 }
 
@@ -111,15 +98,15 @@ func (l *loader) checkTimes(s *Server) {
 		{s.Ping.Timeout, []string{"ping", "timeout"}},
 	} {
 		if t.value <= 0 {
-			l.fault(l.place(append([]string{"mcpServers", s.Name}, t.keys...)...), "is not more than 0", "write a duration such as 30s or 2m")
+			l.fault(l.place(append([]string{"mcpServers", s.Name}, t.keys...)...), IDRange, "is not more than 0", "write a duration such as 30s or 2m")
 		}
 	}
 	l.notNegative(s.Ping.Interval, "write a duration such as 60s, or 0 for no ping", "mcpServers", s.Name, "ping", "interval")
 	l.notNegative(s.IdleTimeout, "write a duration such as 10m, or 0 for never", "mcpServers", s.Name, "idleTimeout")
 	if s.MaxConcurrent < 0 {
-		l.fault(l.place("mcpServers", s.Name, "maxConcurrent"), "is negative", "write a number of calls, or 0 for any number")
+		l.fault(l.place("mcpServers", s.Name, "maxConcurrent"), IDRange, "is negative", "write a number of calls, or 0 for any number")
 	}
 	if s.MaxResultBytes < 0 {
-		l.fault(l.place("mcpServers", s.Name, "maxResultBytes"), "is negative", "write a size such as 1MiB, or 0 for any size")
+		l.fault(l.place("mcpServers", s.Name, "maxResultBytes"), IDRange, "is negative", "write a size such as 1MiB, or 0 for any size")
 	}
 }

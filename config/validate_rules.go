@@ -6,13 +6,15 @@ import (
 	"strings"
 )
 
+const unannotatedHide = "hide"
+
 // checkRules checks the rules of one list, which stand under that key of above.
 func (l *loader) checkRules(list string, r *Rules, above ...string) {
 	at := func(keys ...string) place { return l.place(slices.Concat(above, []string{list}, keys)...) }
 	var meaningless []string
 	switch list {
 	case "tools":
-		l.choose(at("unannotated"), r.Unannotated, "hide", "show")
+		l.choose(at("unannotated"), r.Unannotated, unannotatedHide, "show")
 	case "prompts":
 		meaningless = []string{"readOnly", "unannotated", "override"}
 	case "resources":
@@ -20,7 +22,7 @@ func (l *loader) checkRules(list string, r *Rules, above ...string) {
 	}
 	for _, key := range meaningless {
 		if l.isGiven(slices.Concat(above, []string{list, key})...) {
-			l.fault(at(key), "has no meaning for "+list, "remove it")
+			l.fault(at(key), IDRules, "has no meaning for "+list, "remove it")
 		}
 	}
 	taken := map[string]string{}
@@ -28,10 +30,10 @@ func (l *loader) checkRules(list string, r *Rules, above ...string) {
 		target := r.Rename[name]
 		switch owner, twice := taken[target]; {
 		case !isItemName(target):
-			l.fault(at("rename", name), fmt.Sprintf("%q is not a name", l.source(at("rename", name), target)),
+			l.fault(at("rename", name), IDRules, fmt.Sprintf("%q is not a name", l.source(at("rename", name), target)),
 				"use letters, digits, _, - and .")
 		case twice:
-			l.fault(at("rename", name), fmt.Sprintf("%q is the new name of %q, too", l.source(at("rename", name), target), owner),
+			l.fault(at("rename", name), IDRules, fmt.Sprintf("%q is the new name of %q, too", l.source(at("rename", name), target), owner),
 				"choose another one")
 		default:
 			taken[target] = name

@@ -29,7 +29,7 @@ func (l *loader) checkServer(s *Server) {
 	for i, pattern := range s.Methods {
 		at := l.place("mcpServers", s.Name, "methods", strconv.Itoa(i))
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			l.fault(at, fmt.Sprintf("%q is not a pattern of methods", l.source(at, pattern)), `write "acme/*"`)
+			l.fault(at, IDPattern, fmt.Sprintf("%q is not a pattern of methods", l.source(at, pattern)), `write "acme/*"`)
 		}
 	}
 }
@@ -42,13 +42,13 @@ func (l *loader) checkKind(s *Server) {
 	switch {
 	case l.isBroken("mcpServers", s.Name, "type"), l.isBroken("mcpServers", s.Name, "transport"):
 	case hasURL && hasCommand:
-		l.fault(at("command"), "there is a url as well", "keep one of them, or write two servers")
+		l.fault(at("command"), IDTarget, "there is a url as well", "keep one of them, or write two servers")
 	case !hasURL && !hasCommand:
-		l.fault(l.servers[s.Name].at, "has neither url nor command", "write one of them")
+		l.fault(l.servers[s.Name].at, IDTarget, "has neither url nor command", "write one of them")
 	case hasURL && s.Type == Stdio:
-		l.fault(at("url"), "a server of type stdio has a command, not a url", "remove type")
+		l.fault(at("url"), IDTarget, "a server of type stdio has a command, not a url", "remove type")
 	case hasCommand && s.Type != Stdio:
-		l.fault(at("command"), fmt.Sprintf("a server of type %s has a url, not a command", s.Type), "remove type")
+		l.fault(at("command"), IDTarget, fmt.Sprintf("a server of type %s has a url, not a command", s.Type), "remove type")
 	}
 	if s.URL != "" {
 		l.checkURL(s, at("url"))
@@ -59,7 +59,7 @@ func (l *loader) checkKind(s *Server) {
 	}
 	for _, key := range unused {
 		if l.isGiven("mcpServers", s.Name, key) && !isEmpty(s, key) && !l.broken[at(key).key] {
-			l.warn(at(key), fmt.Sprintf("has no effect on a server of type %s", s.Type), "remove it")
+			l.warn(at(key), IDNoEffect, fmt.Sprintf("has no effect on a server of type %s", s.Type), "remove it")
 		}
 	}
 }
@@ -87,14 +87,14 @@ func isEmpty(s *Server, key string) bool {
 func (l *loader) checkURL(s *Server, at place) {
 	u, err := url.Parse(s.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		l.fault(at, "is not a URL of http:// or https://", "write https://host/path")
+		l.fault(at, IDURL, "is not a URL of http:// or https://", "write https://host/path")
 		return
 	}
 	if u.Scheme == "http" && !s.AllowHTTP && !isLoopback(u.Hostname()) && !l.isBroken("mcpServers", s.Name, "allowHttp") {
-		l.fault(at, fmt.Sprintf("http:// to %s is not encrypted", u.Hostname()), "write https://, or allowHttp: true")
+		l.fault(at, IDURL, fmt.Sprintf("http:// to %s is not encrypted", u.Hostname()), "write https://, or allowHttp: true")
 	}
 	if _, has := u.User.Password(); has {
-		l.warn(at, "holds a password", "put it into headers, as Authorization")
+		l.warn(at, IDPlainSecret, "holds a password", "put it into headers, as Authorization")
 	}
 }
 
@@ -114,13 +114,13 @@ func (l *loader) checkFiles(s *Server) {
 	l.checkFile(s.ClientCert.Cert, at("clientCert", "cert"))
 	l.checkFile(s.ClientCert.Key, at("clientCert", "key"))
 	if (s.ClientCert.Cert == "") != (s.ClientCert.Key == "") {
-		l.fault(at("clientCert"), "has only one of cert and key", "write both")
+		l.fault(at("clientCert"), IDTarget, "has only one of cert and key", "write both")
 	}
 	if s.Cwd == "" || s.Type != Stdio {
 		return
 	}
 	if info, err := os.Stat(s.Cwd); err != nil || !info.IsDir() {
-		l.fault(at("cwd"), fmt.Sprintf("there is no folder %q", l.source(at("cwd"), s.Cwd)), "make it or check the path")
+		l.fault(at("cwd"), IDPath, fmt.Sprintf("there is no folder %q", l.source(at("cwd"), s.Cwd)), "make it or check the path")
 	}
 }
 
@@ -128,12 +128,13 @@ func (l *loader) checkFile(name string, at place) {
 	if name == "" {
 		return
 	}
+	l.look(name)
 	info, err := os.Stat(name)
 	if err == nil && info.IsDir() {
 		err = errIsFolder
 	}
 	if err != nil {
-		l.fault(at, unreadable(l.source(at, name), err), "check the path")
+		l.fault(at, IDPath, unreadable(l.source(at, name), err), "check the path")
 	}
 }
 
@@ -144,14 +145,14 @@ func (l *loader) checkHeaders(s *Server) {
 		at := l.place("mcpServers", s.Name, "headers", name)
 		at.show = l.place("mcpServers", s.Name, "headers").child(clean(name), at.pos).show
 		if !isToken(name) {
-			l.fault(at, "is not the name of a header", "use letters, digits and hyphens")
+			l.fault(at, IDHeader, "is not the name of a header", "use letters, digits and hyphens")
 		}
 		if strings.ContainsFunc(s.Headers[name].Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			l.fault(at, "the value has a line break or another control character", "check the variable or file it comes from")
+			l.fault(at, IDHeader, "the value has a line break or another control character", "check the variable or file it comes from")
 		}
 		folded := strings.ToLower(name)
 		if first, twice := seen[folded]; twice {
-			l.fault(at, fmt.Sprintf("is the same header as %q", first), "keep one of them")
+			l.fault(at, IDTwice, fmt.Sprintf("is the same header as %q", first), "keep one of them")
 		}
 		seen[folded] = name
 	}
@@ -170,23 +171,23 @@ func (l *loader) checkEnv(s *Server) {
 		at := l.place("mcpServers", s.Name, "env", name)
 		switch {
 		case strings.ContainsAny(name, "=\x00"):
-			l.fault(at, `the name of a variable has a "="`, "")
+			l.fault(at, IDEnvironment, `the name of a variable has a "="`, "")
 		case strings.ContainsRune(s.Env[name].Reveal(), 0):
-			l.fault(at, "the value has a NUL character", "")
+			l.fault(at, IDEnvironment, "the value has a NUL character", "")
 		}
 	}
 	for i, name := range s.InheritEnv {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
-			l.fault(l.place("mcpServers", s.Name, "inheritEnv", strconv.Itoa(i)), "is not the name of a variable", "")
+			l.fault(l.place("mcpServers", s.Name, "inheritEnv", strconv.Itoa(i)), IDEnvironment, "is not the name of a variable", "")
 		}
 	}
 	for i, arg := range s.Args {
 		if strings.ContainsRune(arg, 0) {
-			l.fault(l.place("mcpServers", s.Name, "args", strconv.Itoa(i)), "has a NUL character", "")
+			l.fault(l.place("mcpServers", s.Name, "args", strconv.Itoa(i)), IDEnvironment, "has a NUL character", "")
 		}
 	}
 	if strings.ContainsRune(s.Command, 0) {
-		l.fault(l.place("mcpServers", s.Name, "command"), "has a NUL character", "")
+		l.fault(l.place("mcpServers", s.Name, "command"), IDEnvironment, "has a NUL character", "")
 	}
 }
 

@@ -29,7 +29,7 @@ func parseYAML(name string, data []byte) (*node, Problems) {
 	}
 	switch err := loader.Load(&more); {
 	case err == nil:
-		return nil, Problems{{Pos: Pos{name, more.Line, more.Column}, Msg: "a second document starts", Hint: "write one document"}}
+		return nil, Problems{{ID: IDSyntax, Pos: Pos{name, more.Line, more.Column}, Msg: "a second document starts", Hint: "write one document"}}
 	case !errors.Is(err, io.EOF):
 		return nil, Problems{yamlProblem(in, err)}
 	}
@@ -56,7 +56,7 @@ func (*yamlLimits) CheckAlias(_, _ int) error { return nil }
 func yamlProblem(in lines, err error) Problem {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
-		return Problem{Pos: Pos{File: in.file}, Msg: "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+		return Problem{ID: IDSyntax, Pos: Pos{File: in.file}, Msg: "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
 	}
 	mark := load.Mark
 	if mark.Line == 0 {
@@ -64,7 +64,7 @@ func yamlProblem(in lines, err error) Problem {
 	}
 	pos := Pos{in.file, mark.Line, max(mark.Column, 1)}
 	if line, col := tabbed(in.data, mark.Line); line > 0 {
-		return Problem{Pos: Pos{in.file, line, col}, Msg: "a tab stands in the indentation", Hint: "indent with spaces"}
+		return Problem{ID: IDSyntax, Pos: Pos{in.file, line, col}, Msg: "a tab stands in the indentation", Hint: "indent with spaces"}
 	}
 	msg, hint := load.Message, ""
 	switch { // some messages quote a value, which may be a secret
@@ -77,7 +77,7 @@ func yamlProblem(in lines, err error) Problem {
 	case strings.Contains(msg, "mapping values are not allowed"):
 		hint = `put text with ": " into quotes`
 	}
-	return Problem{Pos: pos, Msg: "is not YAML: " + msg, Hint: hint}
+	return Problem{ID: IDSyntax, Pos: pos, Msg: "is not YAML: " + msg, Hint: hint}
 }
 
 // tabbed returns where a tab stands in the indentation of that line or the one before.
@@ -121,7 +121,7 @@ func (t *yamlTree) build(y *yaml.Node, depth int) *node {
 			return n
 		}
 		if t.open[y.Alias] {
-			t.problems = append(t.problems, Problem{Pos: n.pos, Msg: "an alias stands inside what it stands for"})
+			t.problems = append(t.problems, Problem{ID: IDSyntax, Pos: n.pos, Msg: "an alias stands inside what it stands for"})
 			return n
 		}
 		t.open[y.Alias] = true
@@ -145,7 +145,7 @@ func (t *yamlTree) overflow(pos Pos, depth int) Problem {
 	if depth > maxDepth {
 		return depthProblem(pos)
 	}
-	return Problem{Pos: pos, Msg: fmt.Sprintf("holds more than %d values once its aliases are followed", maxNodes)}
+	return Problem{ID: IDBounds, Pos: pos, Msg: fmt.Sprintf("holds more than %d values once its aliases are followed", maxNodes)}
 }
 
 // members returns the members of a mapping, then those of the mappings it merges with "<<".
@@ -159,7 +159,7 @@ func (t *yamlTree) members(y *yaml.Node, depth int) []member {
 			key = key.Alias
 		}
 		if key.Kind != yaml.ScalarNode {
-			t.problems = append(t.problems, Problem{Pos: pos, Msg: "a key is not text"})
+			t.problems = append(t.problems, Problem{ID: IDSyntax, Pos: pos, Msg: "a key is not text"})
 			continue
 		}
 		child := t.build(value, depth+1)

@@ -48,6 +48,7 @@ type finding struct {
 	File     string `json:"file"`
 	Line     int    `json:"line,omitempty"`
 	Column   int    `json:"column,omitempty"`
+	ID       string `json:"id,omitempty"`
 	Path     string `json:"path,omitempty"`
 	Problem  string `json:"problem"`
 	Hint     string `json:"hint,omitempty"`
@@ -97,7 +98,7 @@ func (v *verdict) add(severity string, problems config.Problems) {
 		}
 		v.Problems = append(v.Problems, finding{
 			Severity: severity, File: p.Pos.File, Line: p.Pos.Line, Column: p.Pos.Col,
-			Path: p.Path, Problem: p.Msg, Hint: p.Hint,
+			ID: p.ID, Path: p.Path, Problem: p.Msg, Hint: p.Hint,
 		})
 	}
 }

@@ -1,0 +1,217 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/maps"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/v2"
+)
+
+// Bounds of layers.
+const (
+	maxLayers     = 32
+	maxLayerDepth = 8
+)
+
+// layer is one file of those that make the configuration.
+type layer struct {
+	name   string // as problems show it
+	dir    string // where its relative paths start, absolute; "" for a remote one
+	own    bool   // see isOwn
+	local  bool   // it is for this machine only: plait.local.yaml
+	remote bool
+	root   *node
+}
+
+// newLayer returns the layer of a file on this machine.
+func newLayer(name, path string) *layer {
+	return &layer{name: name, dir: filepath.Dir(path), own: isOwn(name), local: isLocal(name)}
+}
+
+// readLayers reads the file whose content is data, what it extends, and the local file beside it.
+func (l *loader) readLayers(ctx context.Context, data []byte) {
+	l.look(l.path)
+	main := newLayer(l.name, l.path)
+	l.addLayer(ctx, main, data, []string{l.path})
+	if !main.own || main.local {
+		return
+	}
+	var found []string
+	stem := strings.TrimSuffix(l.path, filepath.Ext(l.path))
+	for _, ext := range []string{".yaml", ".yml", ".toml", ".json", ".jsonc"} {
+		path := stem + ".local" + ext
+		l.look(path)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			found = append(found, path)
+		}
+	}
+	if len(found) == 0 {
+		return
+	}
+	name := filepath.Join(filepath.Dir(l.name), filepath.Base(found[0]))
+	if len(found) > 1 {
+		l.problems = append(l.problems, whole(name, IDNoFile, "stands beside "+filepath.Base(found[1]), "keep one of them")...)
+		return
+	}
+	content, err := readFile(found[0], maxSize)
+	if err != nil {
+		l.problems = append(l.problems, fileProblem(name, err)...)
+		return
+	}
+	l.addLayer(ctx, newLayer(name, found[0]), content, []string{l.path, found[0]})
+}
+
+// addLayer adds the layers that y extends and then y itself. The chain says which files led here, y last.
+func (l *loader) addLayer(ctx context.Context, y *layer, data []byte, chain []string) {
+	root, bad := parseTree(y.name, data)
+	if len(bad) > 0 {
+		l.problems = append(l.problems, bad...)
+		return
+	}
+	if root.kind != object && root.kind != null {
+		l.problems = append(l.problems, Problem{
+			ID: IDKind, Pos: root.pos, Msg: fmt.Sprintf("the file holds %s", root.kind), Hint: "write a map with the key mcpServers",
+		})
+		return
+	}
+	y.root = root
+	for _, m := range root.members {
+		if canonical(reflect.TypeFor[file](), m.key) != "extends" || !y.own && !fitsExtends(m.value) {
+			continue
+		}
+		at := place{layer: y}.child(m.key, m.pos)
+		if m.value.kind != list {
+			l.extend(ctx, m.value, at, chain)
+			continue
+		}
+		for i, item := range m.value.items {
+			l.extend(ctx, item, at.index(i, item.pos), chain)
+		}
+	}
+	l.layers = append(l.layers, y)
+}
+
+// fitsExtends tells whether a value may be that of extends: other programs have such a key, too.
+func fitsExtends(n *node) bool {
+	one := func(n *node) bool { return n.kind == text || n.kind == object }
+	return one(n) || n.kind == list && !slices.ContainsFunc(n.items, func(item *node) bool { return !one(item) })
+}
+
+// extend adds the layer that one element of extends names.
+func (l *loader) extend(ctx context.Context, n *node, at place, chain []string) {
+	switch {
+	case len(chain) > maxLayerDepth:
+		l.report(at, IDExtends, fmt.Sprintf("layers extend each other more than %d levels deep", maxLayerDepth), "write fewer")
+	case len(l.layers) >= maxLayers:
+		l.report(at, IDExtends, fmt.Sprintf("there are more than %d layers", maxLayers), "write fewer")
+	case n.kind == object:
+		l.extendRemote(ctx, n, at, chain)
+	case n.kind == text:
+		l.extendFile(ctx, n, at, chain)
+	case n.kind == null:
+	default:
+		l.report(at, IDKind, fmt.Sprintf("is %s", n.kind), "write the path of a file, or {url: https://…, sha256: …}")
+	}
+}
+
+func (l *loader) extendFile(ctx context.Context, n *node, at place, chain []string) {
+	name, ok := l.expanded(ctx, n, at)
+	if !ok {
+		return
+	}
+	if strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://") {
+		l.report(at, IDSHA256, "a remote layer needs its sha256", "write {url: https://…, sha256: …}")
+		return
+	}
+	if at.layer.remote {
+		l.report(at, IDRemotePath, "a remote layer extends a file of this machine", "write {url: https://…, sha256: …}")
+		return
+	}
+	path, err := l.absolute(name, at)
+	if err != nil {
+		l.add(at, asExpandError(err).problem())
+		return
+	}
+	if i := slices.Index(chain, path); i >= 0 {
+		l.circle(at, chain[i:])
+		return
+	}
+	l.look(path)
+	data, err := readFile(path, maxSize)
+	if err != nil {
+		l.report(at, IDFile, unreadable(n.scalar, err), "check the path")
+		return
+	}
+	shown := name
+	if !filepath.IsAbs(shown) && !strings.HasPrefix(shown, "~") {
+		shown = filepath.Join(filepath.Dir(at.layer.name), shown)
+	}
+	l.addLayer(ctx, newLayer(shown, path), data, append(slices.Clip(chain), path))
+}
+
+// circle reports a layer that leads back to itself.
+func (l *loader) circle(at place, chain []string) {
+	if len(chain) == 1 {
+		l.report(at, IDExtends, "the file extends itself", "remove it")
+		return
+	}
+	var names []string
+	for _, path := range append(slices.Clone(chain), chain[0]) {
+		names = append(names, filepath.Base(path))
+	}
+	l.report(at, IDExtends, "goes in a circle: "+strings.Join(names, " extends "), "remove one of them")
+}
+
+// mergeLayers merges the values of layers, the lowest first: maps merge, all else replaces, and what is nil in a
+// later layer is gone.
+func mergeLayers(layers []map[string]any) (map[string]any, error) {
+	if len(layers) == 1 {
+		return layers[0], nil
+	}
+	k := koanf.New(separator)
+	for _, values := range layers {
+		if err := k.Load(confmap.Provider(values, ""), nil); err != nil {
+			return nil, fmt.Errorf("merge layers: %w", err)
+		}
+	}
+	merged := k.Raw()
+	prune(merged)
+	return merged, nil
+}
+
+// prune removes what is nil.
+func prune(values map[string]any) {
+	for key, value := range values {
+		switch value := value.(type) {
+		case nil:
+			delete(values, key)
+		case map[string]any:
+			prune(value)
+		}
+	}
+}
+
+// withDefaults returns the entry of a server over those defaults that have a meaning for its kind.
+func (l *loader) withDefaults(entry map[string]any) map[string]any {
+	defaults, _ := l.values["defaults"].(map[string]any)
+	if len(defaults) == 0 {
+		return entry
+	}
+	meaningless := []string{"env", "inheritEnv", "cwd"}
+	if entry["command"] != nil && entry["url"] == nil {
+		meaningless = []string{"headers", "transport", "allowHttp", "caFile", "clientCert", "serverStream"}
+	}
+	merged := maps.Copy(defaults)
+	for _, key := range meaningless {
+		delete(merged, key)
+	}
+	maps.Merge(entry, merged)
+	return merged
+}
