@@ -24,8 +24,8 @@ const (
 	// lastWords is how long plait waits for the rest of an end that has begun: for the exit when a pipe has closed,
 	// for the pipes to close when the child has exited.
 	lastWords = 500 * time.Millisecond
-	// killGrace is how long Close waits for a child that was killed.
-	killGrace = 2 * time.Second
+	// killGrace is how long Close waits for a child that was killed: on a busy machine even that takes a while.
+	killGrace = 5 * time.Second
 	// maxServing bounds the requests of one server that are being answered.
 	maxServing = 1024
 )
