@@ -3,7 +3,6 @@ package aggregator
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -20,26 +19,15 @@ func invalid(err error) error {
 // failure makes the answer to a request that did not work.
 func (s *Session) failure(m *jsonrpc.Message, err error) jsonrpc.Text {
 	e := &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: s.agg.redact(err.Error())}
-	var down *upstream.DownError
-	var late *upstream.TimeoutError
-	var failed *upstream.CallError
+	var told interface{ Data() jsonrpc.Raw } // about a server, also when it wraps what that said to initialize
 	var known *jsonrpc.Error
 	switch {
-	case errors.As(err, &down): // also when it wraps what the server said to initialize
-		e.Data = condition(down.Server, down.State.String())
-	case errors.As(err, &late):
-		e.Data = condition(late.Server, "timeout")
-	case errors.As(err, &failed):
-		e.Data = condition(failed.Server, failed.State)
+	case errors.As(err, &told):
+		e.Data = told.Data()
 	case errors.As(err, &known):
 		e = known
 	}
 	return jsonrpc.Failure(m.ID(), e)
-}
-
-// condition is the data of an error that is about a server.
-func condition(server, state string) jsonrpc.Raw {
-	return fmt.Appendf(nil, `{"server":%s,"state":%q}`, jsonrpc.Quote(server), state)
 }
 
 // forward sends a request to a server, with other params, and returns its answer with the client's id.

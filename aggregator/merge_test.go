@@ -82,7 +82,7 @@ func TestCallOfAServerThatIsDown(t *testing.T) {
 			t.Errorf("the error does not say %s: %s", word, e.Message)
 		}
 	}
-	equal(t, "data", string(e.Data), `{"server":"b","state":"waiting"}`)
+	equal(t, "data", string(e.Data), `{"server":"b","state":"waiting","id":"PLAIT-SRV-004"}`)
 }
 
 // T09's part for this era: pages are drained, and an empty cursor is the end.

@@ -71,11 +71,12 @@ func look(c *catalog.Catalog, l protocol.List, name string) (catalog.Entry, erro
 func (s *Session) unknown(v *view, err error, name string) error {
 	for _, server := range v.servers {
 		status := server.Status()
-		if prefix := v.namer.Prefix(server.Name()); status.State != upstream.Ready && strings.HasPrefix(name, prefix) {
+		if prefix := v.namer.Prefix(server.Name()); status.State != upstream.Ready && status.State != upstream.Idle && strings.HasPrefix(name, prefix) {
+			down := &upstream.DownError{Status: status}
 			return &jsonrpc.Error{
 				Code:    jsonrpc.CodeInvalidParams,
-				Message: s.agg.redact(fmt.Sprintf("%s (%s)", err, &upstream.DownError{Status: status})),
-				Data:    condition(server.Name(), status.State.String()),
+				Message: s.agg.redact(fmt.Sprintf("%s (%s)", err, down)),
+				Data:    down.Data(),
 			}
 		}
 	}

@@ -14,12 +14,8 @@ import (
 	"github.com/plait-mcp/plait/upstream/transport"
 )
 
-const (
-	// soon is how long a call waits for an attempt that is due anyway.
-	soon = 2 * time.Second
-	// farewell bounds how long it may take to tell a server that nobody waits.
-	farewell = 5 * time.Second
-)
+// farewell bounds how long it may take to tell a server that nobody waits.
+const farewell = 5 * time.Second
 
 // errTimeout ends a call that took too long.
 var errTimeout = errors.New("no answer in time")
@@ -30,16 +26,15 @@ type TimeoutError struct {
 	Timeout        time.Duration
 }
 
-// Error names the server and the next step.
+// Error names the server, the next step and the id.
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("server %q did not answer %s within %s (callTimeout); raise callTimeout, or see what the server does",
-		e.Server, e.Method, e.Timeout)
+	return fmt.Sprintf("server %q did not answer %s within %s (callTimeout); raise callTimeout, or see what the server does%s",
+		e.Server, e.Method, e.Timeout, mark(idTimeout))
 }
 
 // pending is a call in flight.
 type pending struct {
 	Call
-	id      jsonrpc.ID // of a task's call
 	timeout time.Duration
 	timer   *time.Timer
 
@@ -49,20 +44,32 @@ type pending struct {
 }
 
 // Call sends a request to the server and waits for its answer, which may be an error of JSON-RPC. It waits
-// for a connection that is being made. It returns a *DownError when the server cannot be reached, and
-// ctx.Err() at once when ctx ends; the server is then told in the background. The server's callTimeout
-// bounds the wait; progress, and a question to the client, start it anew. A request that a server refused
-// because it forgot the session is sent once more; one that it may have taken is not.
+// for a connection that is being made, and for its turn when the server has maxConcurrent calls already. It
+// returns a *DownError when the server cannot be reached, a *CallError when the server has, or may have, taken
+// the call and failed, and ctx.Err() at once when ctx ends; the server is then told in the background. The
+// server's callTimeout bounds the wait; progress, and a question to the client, start it anew. A request that a
+// server refused because it forgot the session is sent once more; one that it may have taken is not.
 func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
-	for again := false; ; again = true {
+	done, err := s.takeTurn(ctx, c.Message.Method())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	for again := false; ; {
 		l, err := s.ready(ctx)
 		if err != nil {
 			return nil, err
 		}
 		m, err := s.callOn(ctx, l, c)
+		if err == nil {
+			return s.fitting(m)
+		}
+		if errors.Is(err, errUnused) {
+			continue // it ended before the call began
+		}
 		var lost *transport.SessionLostError
 		if !errors.As(err, &lost) {
-			return m, s.explain(err)
+			return nil, s.explain(err)
 		}
 		l.drop(err)
 		if lost.Accepted || again {
@@ -71,28 +78,12 @@ func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
 		if err := s.await(ctx, func() bool { return s.link != l }); err != nil {
 			return nil, err
 		}
+		again = true
 	}
 }
 
-// explain names the server, its state and the next step in an error.
-func (s *Session) explain(err error) error {
-	var down *DownError
-	var late *TimeoutError
-	var lost *transport.SessionLostError
-	var exit *transport.ExitError
-	switch {
-	case err == nil, errors.As(err, &down), errors.As(err, &late), errors.Is(err, context.Canceled):
-		return err
-	case errors.As(err, &exit):
-		return &CallError{s.Server().Name, "lost", "try its command in a terminal", err}
-	case errors.As(err, &lost):
-		return &CallError{s.Server().Name, "lost", "try again", err}
-	}
-	return &CallError{s.Server().Name, Ready.String(), "try again, or see what the server says", err}
-}
-
-// ready returns the link, waiting for one that is being made. A call to a server that is down tries it at
-// once, but not more often than every two seconds.
+// ready returns the link, waiting for one that is being made. A call to a server that is down has it tried at
+// once, unless the health of the server forbids it; one to an idle server has it connected.
 func (s *Session) ready(ctx context.Context) (*link, error) {
 	var l *link
 	var status Status
@@ -100,19 +91,18 @@ func (s *Session) ready(ctx context.Context) (*link, error) {
 	err := s.await(ctx, func() bool {
 		l, status = s.link, s.status()
 		switch {
-		case l != nil || s.state == Misconfigured || s.state == Closed:
+		case l != nil:
+			s.used = time.Now()
 			return true
-		case s.state != Waiting:
+		case s.state == Idle:
+			s.rouse()
 			return false
-		case asked || time.Now().Before(s.quiet) || time.Since(s.tried) < soon && time.Until(s.retry) > soon:
-			return true
+		case s.state == Waiting && !asked && s.common.health.hurry():
+			asked = true
+			s.expect()
+			return false
 		}
-		asked = true
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-		return false
+		return s.state != Connecting
 	})
 	if err != nil {
 		return nil, err
@@ -121,6 +111,52 @@ func (s *Session) ready(ctx context.Context) (*link, error) {
 		return nil, &DownError{status}
 	}
 	return l, nil
+}
+
+// explain names the server, its state, the next step and the id in the error of a call.
+func (s *Session) explain(err error) error {
+	var down *DownError
+	var late *TimeoutError
+	var lost *transport.SessionLostError
+	var exit *transport.ExitError
+	var long *transport.TooLongError
+	e := &CallError{Server: s.Name(), State: Ready.String(), ID: idCallFailed, Err: err}
+	limit := s.Server().MaxResultBytes
+	switch status := statusOf(err); {
+	case errors.As(err, &down), errors.As(err, &late), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &exit):
+		e.State, e.ID, e.Next = "lost", idLost, "try its command in a terminal"
+	case errors.As(err, &lost):
+		e.State, e.ID, e.Next = "lost", idLost, "try again"
+	case errors.As(err, &long) && limit > 0:
+		return &TooLargeError{Server: s.Name(), Bytes: long.Bytes, Limit: limit}
+	case errors.As(err, &long):
+		e.ID, e.Next = idTooLarge, "ask for less, raise limits.message, or try again"
+	case status != nil:
+		e.ID, e.Next = adviseCall(status)
+	default:
+		e.Next = "try again, or see what the server says"
+	}
+	return e
+}
+
+// heard notes whether a request reached the server, and reports whether the link is to be given up: the server
+// refuses the credentials, or was not reached several times in a row and no other call is under way. The state
+// is locked.
+func (s *Session) heard(l *link, began time.Time, err error) bool {
+	switch {
+	case err == nil:
+		l.vain, s.latency = 0, time.Since(began)
+	case unauthorized(err):
+		return true
+	case unreachable(err):
+		l.vain++
+		return l.vain >= tolerated && l.calls == 0
+	case statusOf(err) != nil:
+		l.vain = 0
+	}
+	return false
 }
 
 func (s *Session) nextID() jsonrpc.ID { return jsonrpc.Int(s.lastID.Add(1)) }
@@ -135,18 +171,32 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 	defer p.timer.Stop()
 
 	s.mu.Lock()
+	if s.rested == l {
+		s.mu.Unlock()
+		return nil, errUnused
+	}
 	s.calls[id] = p
 	l.calls++
+	if s.http != nil {
+		l.made++
+	}
 	s.mu.Unlock()
+	began := time.Now()
 	m, err := l.conn.Call(ctx, id, p.text(id))
 	s.mu.Lock()
 	delete(s.calls, id)
 	l.calls--
+	s.used = time.Now()
+	gone := s.heard(l, began, err)
 	asks, last := slices.Collect(maps.Values(p.asks)), l.calls == 0 && s.link != l
-	if err == nil && p.Progress != nil && p.becameTask(m) {
-		s.keepTask(id, p)
+	if err == nil {
+		l.useful = true
+		s.followTasks(id, p, m)
 	}
 	s.mu.Unlock()
+	if gone {
+		l.drop(err)
+	}
 	if last { // leave waits for it
 		s.change(func() {})
 	}
@@ -162,40 +212,6 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 		return nil, &TimeoutError{s.Server().Name, c.Message.Method(), p.timeout}
 	}
 	return nil, ctx.Err()
-}
-
-// maxTasks bounds the tasks whose progress is awaited; that of the oldest is given up.
-const maxTasks = 256
-
-// becameTask reports whether the answer to the call is a task that goes on (2025-11-25, tasks).
-func (p *pending) becameTask(answer *jsonrpc.Message) bool {
-	_, ok := jsonrpc.Get(p.Message.Params(), "task")
-	if ok {
-		_, ok = jsonrpc.Get(answer.Result(), "task", "taskId")
-	}
-	return ok
-}
-
-// keepTask lets progress of a call that became a task come back. The state is locked.
-func (s *Session) keepTask(id jsonrpc.ID, p *pending) {
-	if len(s.tasks) == maxTasks {
-		s.tasks = slices.Delete(s.tasks, 0, 1)
-	}
-	p.id = id
-	s.tasks = append(s.tasks, p)
-}
-
-// caller returns the call, or the task, whose token it is. The state is locked.
-func (s *Session) caller(token jsonrpc.ID) *pending {
-	if p := s.calls[token]; p != nil {
-		return p
-	}
-	for _, p := range s.tasks {
-		if p.id == token {
-			return p
-		}
-	}
-	return nil
 }
 
 // text returns the request as the server gets it: our id, and our id as its progress token.
@@ -233,10 +249,13 @@ func (s *Session) cancelled(l *link, id jsonrpc.ID) {
 
 // request makes a request of plait's own.
 func (s *Session) request(ctx context.Context, l *link, method string, params jsonrpc.Raw) (*jsonrpc.Message, error) {
-	id := s.nextID()
+	id, began := s.nextID(), time.Now()
 	m, err := l.conn.Call(ctx, id, jsonrpc.NewRequest(id, method, params))
+	s.mu.Lock()
+	gone := s.heard(l, began, err)
+	s.mu.Unlock()
 	if err != nil {
-		if _, ok := errors.AsType[*transport.SessionLostError](err); ok {
+		if _, ok := errors.AsType[*transport.SessionLostError](err); ok || gone {
 			l.drop(err)
 		} else if ctx.Err() != nil {
 			s.cancelled(l, id)

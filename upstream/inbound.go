@@ -82,6 +82,11 @@ func (s *Session) Notification(_ jsonrpc.ID, m *jsonrpc.Message) {
 			}
 		}
 	default:
+		if m.Method() == protocol.TaskStatus {
+			s.mu.Lock()
+			s.endTask(m.Params())
+			s.mu.Unlock()
+		}
 		changed := protocol.ListsOf(m.Method())
 		for _, l := range changed {
 			s.stale(l)

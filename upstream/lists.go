@@ -48,12 +48,16 @@ type Items struct {
 }
 
 // Want says that a client needs a list: it is read now if the server is there, else as soon as it is, and
-// from then on kept current. A list that could not be read is tried again. Want does not block.
+// from then on kept current. A list that could not be read is tried again. An idle session connects for a list
+// of which nothing is known. Want does not block.
 func (s *Session) Want(l protocol.List) {
 	s.mu.Lock()
 	k := &s.lists[l]
 	k.due = k.due || !k.wanted || k.err != nil
 	k.wanted = true
+	if k.read.IsZero() && !k.loaded {
+		s.rouse()
+	}
 	s.mu.Unlock()
 	s.kick()
 }

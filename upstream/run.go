@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
@@ -14,109 +13,130 @@ import (
 )
 
 const (
-	firstWait = time.Second
-	longWait  = 5 * time.Minute
-	// steady is how long a link must last for the waits to begin anew.
+	// steady is how long a link must last for its server to count as up.
 	steady = 10 * time.Second
 	// goodbye bounds the end of a wire.
 	goodbye = 8 * time.Second
 )
 
+// start starts the supervisor. A lazy session waits until it is used.
+func (s *Session) start(ctx context.Context) {
+	s.change(func() {
+		if s.Server().Lazy {
+			s.state = Idle
+		}
+	})
+	s.work.Go(func() { s.run(ctx) })
+}
+
 // run is the supervisor: it returns when ctx ends.
 func (s *Session) run(ctx context.Context) {
 	defer s.change(func() { s.state, s.link = Closed, nil })
-	waits := newBackoff()
+	if s.Server().Lazy {
+		s.doze(ctx)
+	}
 	forgot := false // the last link was also lost, and soon
-	for ctx.Err() == nil {
+	for s.admit(ctx) {
 		l, err := s.connect(ctx)
-		if err == nil {
-			since := time.Now()
-			err = s.serve(ctx, l)
-			s.leave(ctx, l, err)
-			brief := time.Since(since) < steady
-			if !brief {
-				waits.Reset()
-			}
-			_, lost := errors.AsType[*transport.SessionLostError](err)
-			again := lost && (!forgot || !brief)
-			forgot = again && brief
-			if again {
-				continue // the server is there, it only forgot us
-			}
+		if err != nil {
+			s.mourn(ctx, err)
+			continue
 		}
-		if ctx.Err() != nil {
-			return
+		since := time.Now()
+		err = s.serve(ctx, l)
+		s.leave(ctx, l, err)
+		brief := time.Since(since) < steady
+		_, lost := errors.AsType[*transport.SessionLostError](err)
+		again := lost && (!forgot || !brief)
+		forgot = again && brief
+		cost := s.cost(l)
+		if !brief {
+			cost = 0
 		}
-		s.rest(ctx, err, waits.NextBackOff())
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, errUnused):
+			s.doze(ctx)
+		case again: // the server is there, it only forgot us
+			s.common.health.spent(cost)
+		default:
+			s.common.health.lost(err, cost)
+			s.mourn(ctx, err)
+		}
 	}
 }
 
-// newBackoff makes the waits of an unlucky session: full jitter, 1 s to 5 min.
-func newBackoff() *backoff.ExponentialBackOff {
-	return &backoff.ExponentialBackOff{
-		InitialInterval: firstWait / 2, RandomizationFactor: 1, Multiplier: 2, MaxInterval: longWait / 2,
+// cost returns how many requests of plait's own a link took, 0 when the server answered a call on it.
+func (s *Session) cost(l *link) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.useful {
+		return 0
 	}
+	return max(0, l.requests.Load()-l.made)
 }
 
-// rest waits before the next attempt, as long as the server asked for or at least wait, or until a call
-// wants the server, which it cannot while the server asked for quiet.
-func (s *Session) rest(ctx context.Context, err error, wait time.Duration) {
-	var asked time.Duration
-	if status, ok := errors.AsType[*transport.StatusError](err); ok {
-		asked = min(status.RetryAfter, longWait)
-		wait = max(wait, asked)
+// admit waits until the session may try the server, and shows why it does not. It returns false when ctx ended.
+func (s *Session) admit(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		v := s.common.health.enter()
+		if v.allowed {
+			return true
+		}
+		s.change(func() {
+			s.state, s.retry = v.state, v.next
+			if v.err != nil {
+				s.err = v.err
+			}
+		})
+		v.wait(ctx)
+	}
+	return false
+}
+
+// mourn keeps and logs why there is no session.
+func (s *Session) mourn(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
 	}
 	s.change(func() {
-		now := time.Now()
-		s.state, s.err, s.tried, s.retry, s.quiet = Waiting, err, now, now.Add(wait), now.Add(asked)
+		s.err = err
 		s.failures++
-		select { // a call that wanted the last attempt
-		case <-s.wake:
-		default:
-		}
 	})
-	if s.failures == 1 {
-		s.log.Warn("not connected", "err", err, "retry", wait.Round(time.Millisecond))
-	} else {
-		s.log.Debug("still not connected", "err", err, "retry", wait.Round(time.Millisecond))
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.wake:
-	case <-ctx.Done():
+	v := s.common.health.verdict()
+	switch retry := time.Until(v.next).Round(time.Millisecond); {
+	case v.state == Parked:
+		s.log.Warn("parked: not tried again before its credentials change", "err", err)
+	case s.failures == 1:
+		s.log.Warn("not connected", "err", err, "retry", retry)
+	default:
+		s.log.Debug("still not connected", "err", err, "retry", retry)
 	}
 }
+
+// Retry ends back-off, breaker and park of the server, for all sessions with it: it is tried now.
+func (s *Session) Retry() { s.common.health.renew() }
 
 // connect makes a wire, shakes hands and puts back what clients had set up. It fails within the
 // connectTimeout of the server.
 func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() { s.state, s.link = Connecting, nil })
-	ctx, cancel := context.WithTimeout(ctx, s.Server().ConnectTimeout)
-	defer cancel()
-	id, hello := s.nextID(), s.hello.Params
-	if v := s.Server().ProtocolVersion; v != "" {
-		hello = jsonrpc.Set(hello, jsonrpc.Quote(v), "protocolVersion")
-	}
-	conn, m, err := transport.Open(ctx, transport.Options{
-		Server: s.Server(), Client: s.http, Handler: s, Limit: s.limit, Log: s.log, Guardian: s.guardian,
-	}, id, jsonrpc.NewRequest(id, protocol.Initialize, hello))
-	if err != nil {
-		if ctx.Err() == context.DeadlineExceeded {
-			err = fmt.Errorf("no answer to initialize within %s (connectTimeout)", s.Server().ConnectTimeout)
-		}
+	requests := &atomic.Int64{}
+	l, err := s.attempt(ctx, requests)
+	switch {
+	case err == nil:
+		s.common.health.worked()
+	case ctx.Err() != nil:
+		s.common.health.gaveUp()
+		return nil, err
+	default:
+		s.common.health.failed(err, requests.Load())
 		return nil, err
 	}
-	l, err := s.greet(ctx, conn, m)
-	if err != nil {
-		s.end(ctx, conn)
-		return nil, err
-	}
-	s.restore(ctx, l)
 	again := s.opened
 	s.change(func() {
 		s.state, s.link, s.err, s.failures, s.opened = Ready, l, nil, 0, true
+		s.spoken, s.used, s.rested = l.version, time.Now(), nil
 	})
 	s.log.Info("connected", "version", l.version)
 	if again {
@@ -125,15 +145,42 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
+// attempt is connect, and counts the requests.
+func (s *Session) attempt(ctx context.Context, requests *atomic.Int64) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Server().ConnectTimeout)
+	defer cancel()
+	id, hello := s.nextID(), s.hello.Params
+	if v := s.Server().ProtocolVersion; v != "" {
+		hello = jsonrpc.Set(hello, jsonrpc.Quote(v), "protocolVersion")
+	}
+	conn, m, err := transport.Open(ctx, transport.Options{
+		Server: s.Server(), Client: metered(s.http, requests), Handler: s, Limit: s.limit, Log: s.log, Guardian: s.guardian,
+	}, id, jsonrpc.NewRequest(id, protocol.Initialize, hello))
+	if err != nil {
+		if ctx.Err() == context.DeadlineExceeded {
+			err = fmt.Errorf("%w within %s (connectTimeout)", errSilent, s.Server().ConnectTimeout)
+		}
+		return nil, err
+	}
+	l, err := s.greet(ctx, conn, m)
+	if err != nil {
+		s.end(ctx, conn)
+		return nil, err
+	}
+	l.requests = requests
+	s.restore(ctx, l)
+	return l, nil
+}
+
 // greet reads the answer to initialize and sends notifications/initialized.
 func (s *Session) greet(ctx context.Context, conn transport.Conn, m *jsonrpc.Message) (*link, error) {
 	if e := m.Error(); e != nil {
-		return nil, fmt.Errorf("initialize: %w", e)
+		return nil, fmt.Errorf("%w: %w", errGreeting, e)
 	}
 	l := &link{conn: conn, result: m.Result(), lost: make(chan struct{})}
 	l.version, _ = jsonrpc.GetString(l.result, "protocolVersion")
 	if !protocol.Known(l.version) {
-		return nil, fmt.Errorf("the server speaks protocol version %q, which plait does not", l.version)
+		return nil, fmt.Errorf("%w: the server speaks protocol version %q, which plait does not", errGreeting, l.version)
 	}
 	l.capabilities, _ = jsonrpc.Get(l.result, "capabilities")
 	if err := conn.Send(ctx, jsonrpc.NewNotification(protocol.Initialized, nil)); err != nil {
@@ -152,22 +199,30 @@ func (s *Session) serve(ctx context.Context, l *link) error {
 	if s.Server().Ping.Interval > 0 {
 		s.work.Go(func() { s.keepAlive(ctx, l) })
 	}
+	if s.Server().IdleTimeout > 0 {
+		s.work.Go(func() { s.endUnused(ctx, l) })
+	}
+	defer time.AfterFunc(steady, s.common.health.lasted).Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.lost:
 		return l.err
 	case <-l.conn.Done():
-		return l.conn.Err()
+		l.drop(l.conn.Err())
+		return l.err
 	}
 }
 
-// leave ends a link that is lost or not wanted any more. Of one that the server forgot, the calls in flight
-// come to their own end first: each learns whether the server took it, and one that it took may be answered.
+// leave ends a link that is lost or not wanted any more. Of one that the server forgot, or whose credentials it
+// refuses now, the calls in flight come to their own end first: each learns whether the server took it, and one
+// that it took may be answered.
 func (s *Session) leave(ctx context.Context, l *link, err error) {
-	s.change(func() { s.state, s.link, s.err = Connecting, nil, err })
-	l.drop(err)
-	if _, lost := errors.AsType[*transport.SessionLostError](err); !lost {
+	if !errors.Is(err, errUnused) {
+		s.change(func() { s.state, s.link, s.err = Connecting, nil, err })
+	}
+	l.drop(err) // when ctx ended
+	if _, lost := errors.AsType[*transport.SessionLostError](err); !lost && !unauthorized(err) {
 		s.end(ctx, l.conn)
 		return
 	}
@@ -186,21 +241,38 @@ func (s *Session) end(ctx context.Context, conn transport.Conn) {
 	}
 }
 
-// keepAlive pings the server. A ping that gets no answer is logged and changes nothing.
+// slowPing is how rarely a server is pinged that does not answer pings.
+const slowPing = 15 * time.Minute
+
+// keepAlive pings the server. A ping that gets no answer is logged; the next ones come less and less often. See
+// [Session.heard] for what follows when the server cannot even be reached.
 func (s *Session) keepAlive(ctx context.Context, l *link) {
-	ticker := time.NewTicker(s.Server().Ping.Interval)
-	defer ticker.Stop()
+	every := s.Server().Ping.Interval
+	wait := every
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
 		bounded, cancel := context.WithTimeout(ctx, s.Server().Ping.Timeout)
 		_, err := s.request(bounded, l, protocol.Ping, nil)
 		cancel()
+		wait = nextPing(wait, every, err)
+		timer.Reset(wait)
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("lost ping", "err", err)
 		}
 	}
+}
+
+// nextPing returns how long to wait for the next ping after one that ended with err.
+func nextPing(last, every time.Duration, err error) time.Duration {
+	asked, _ := quietFor(err)
+	if err == nil || unreachable(err) {
+		return max(every, asked)
+	}
+	return max(min(2*last, slowPing), every, asked)
 }

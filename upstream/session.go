@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -26,13 +25,15 @@ type Session struct {
 	hello    Hello
 	log      hclog.Logger
 
+	common *common // what all sessions with this server share
+
 	snapshots   *Snapshots // nil: none are kept
 	snapshotKey string
 	remembered  jsonrpc.Raw // of the snapshot: the answer to initialize
 
 	lastID atomic.Int64
 	outbox chan jsonrpc.Text // notifications of the client, in order
-	wake   chan struct{}     // cuts the back-off short
+	wake   chan struct{}     // has an element when an idle session is to connect
 	due    chan struct{}     // a list is to be read
 	stop   context.CancelFunc
 	work   sync.WaitGroup // the supervisor and all that it started
@@ -40,16 +41,19 @@ type Session struct {
 	mu       sync.Mutex
 	news     chan struct{} // closed, and made anew, when anything below changes
 	state    State
+	since    time.Time     // when it began
+	latency  time.Duration // of the last call or ping
+	spoken   string        // the protocol version negotiated last
 	err      error
 	retry    time.Time
-	tried    time.Time // when the last attempt ended
-	quiet    time.Time // until when the server asked not to be tried (Retry-After)
 	failures int       // attempts in a row that did not work
 	link     *link     // not nil when Ready
+	rested   *link     // that which ended last because nobody used it
+	used     time.Time // when the session was used last
 	opened   bool      // there was a link before
 	clients  map[Client]struct{}
 	calls    map[jsonrpc.ID]*pending
-	tasks    []*pending // answered with a task, whose progress is still to come
+	tasks    []task
 	asks     map[jsonrpc.ID]context.CancelFunc
 	lists    [protocol.Lists]list
 	saving   bool // a goroutine will write the snapshot
@@ -63,7 +67,11 @@ type link struct {
 	version      string
 	result       jsonrpc.Raw // of initialize
 	capabilities jsonrpc.Raw
-	calls        int       // in flight; guarded by Session.mu
+	requests     *atomic.Int64
+	calls        int       // in flight; this and the next three are guarded by Session.mu
+	made         int64     // calls, over HTTP
+	useful       bool      // a call was answered
+	vain         int       // requests in a row that did not reach the server
 	deaf         sync.Once // the log was told that the server takes no notifications
 
 	once sync.Once
@@ -94,52 +102,46 @@ func (s *Session) Status() Status {
 }
 
 func (s *Session) status() Status {
-	return Status{Server: s.Server().Name, State: s.state, Err: s.err, Retry: s.retry, Next: s.next()}
-}
-
-// next says what a person can do about the state.
-func (s *Session) next() string {
-	var status *transport.StatusError
-	var exit *transport.ExitError
-	switch {
-	case s.err == nil:
-		return ""
-	case s.state == Misconfigured:
-		return "correct the configuration"
-	case errors.As(s.err, &status) && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden):
-		return "give it credentials in headers"
-	case errors.As(s.err, &status):
-		return "check its url"
-	case errors.As(s.err, &exit) || s.Server().Command != "":
-		return "try its command in a terminal"
+	return Status{
+		Server: s.Name(), State: s.state, Since: s.since, Version: s.spoken, Latency: s.latency,
+		ID: s.id(), Err: s.err, Retry: s.retry, Next: s.next(),
 	}
-	return "check that it runs and that its url is right"
 }
 
-// Hello returns what the server answered to initialize, nil while the session is not ready.
+// Hello returns what the server answered to initialize, nil while the session is neither ready nor idle.
 func (s *Session) Hello() jsonrpc.Raw {
-	if l := s.current(); l != nil {
+	if l := s.greeted(); l != nil {
 		return l.result
 	}
 	return nil
 }
 
-// Version returns the negotiated protocol version, "" while the session is not ready.
+// Version returns the negotiated protocol version, "" while the session is neither ready nor idle.
 func (s *Session) Version() string {
-	if l := s.current(); l != nil {
+	if l := s.greeted(); l != nil {
 		return l.version
 	}
 	return ""
 }
 
-// Can reports whether the server declared a capability. It is false while the session is not ready.
+// Can reports whether the server declared a capability. It is false while the session is neither ready nor idle.
 func (s *Session) Can(path ...string) bool {
-	l := s.current()
+	l := s.greeted()
 	if l == nil {
 		return false
 	}
 	_, ok := jsonrpc.Get(l.capabilities, path...)
 	return ok
+}
+
+// greeted returns the link, or that which ended because nobody used it.
+func (s *Session) greeted() *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil {
+		return s.rested
+	}
+	return s.link
 }
 
 func (s *Session) current() *link {
@@ -153,7 +155,11 @@ func (s *Session) current() *link {
 func (s *Session) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.state
 	f()
+	if s.state != before || s.since.IsZero() {
+		s.since = time.Now()
+	}
 	close(s.news)
 	s.news = make(chan struct{})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -35,7 +36,8 @@ type Set struct {
 
 // server is one configured server.
 type server struct {
-	cfg *config.Server
+	cfg    *config.Server
+	common *common // of its sessions
 
 	mu     sync.Mutex
 	http   *http.Client
@@ -51,7 +53,7 @@ func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Set{opts: opts, ctx: func() context.Context { return ctx }, cancel: cancel}
 	for _, cfg := range servers {
-		s.servers = append(s.servers, &server{cfg: cfg})
+		s.servers = append(s.servers, &server{cfg: cfg, common: newCommon()})
 	}
 	return s
 }
@@ -80,7 +82,7 @@ func (s *Set) open(srv *server, client Client, hello Hello) *Session {
 		hello = s.own()
 	}
 	session := &Session{
-		http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
+		common: srv.common, since: time.Now(), http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
 		log:    s.opts.Log.With("server", srv.cfg.Name),
 		outbox: make(chan jsonrpc.Text, outboxSize), wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
 		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
@@ -99,7 +101,7 @@ func (s *Set) open(srv *server, client Client, hello Hello) *Session {
 		session.state, session.err = Misconfigured, srv.err
 	default:
 		session.recall(s.opts.Snapshots)
-		session.work.Go(func() { session.run(ctx) })
+		session.start(ctx)
 	}
 	return session
 }

@@ -104,7 +104,7 @@ func (a *Assembler) took(n int) {
 	if a.scan(p[len(p) : len(p)+n]); a.bad == "" && a.size > a.limit {
 		tail := a.pieces.slice(max(0, int(a.size)-longestID), int(a.size))
 		a.tail = append(make([]byte, 0, longestID+firstPiece), tail.Bytes()...)
-		a.fail("the message is longer than the limit")
+		a.fail(tooLong)
 	}
 }
 
@@ -239,11 +239,14 @@ func (m *Message) classifyResponse() string {
 	return ""
 }
 
-const excerpt = 120
+const (
+	excerpt = 120
+	tooLong = "the message is longer than the limit"
+)
 
 func (a *Assembler) malformed(code int, reason string) *MalformedError {
 	head := a.pieces[0]
-	e := &MalformedError{ID: a.id, Code: code, Reason: reason, Call: a.sc.at[memberMethod].ok()}
+	e := &MalformedError{ID: a.id, Code: code, Reason: reason, TooLong: reason == tooLong, Call: a.sc.at[memberMethod].ok()}
 	if a.bad == "" {
 		e.ID = a.readID(a.pieces, 0)
 	}

@@ -35,6 +35,7 @@ type MalformedError struct {
 	Reason  string // what is wrong, for a person
 	Excerpt string // how the text begins
 	Call    bool   // the text has a method: it is no answer
+	TooLong bool   // the text is longer than the limit
 	Noise   bool   // the text does not even begin like a message: a banner, a log line
 }
 

@@ -168,7 +168,8 @@ func (h *httpConn) exchange(ctx context.Context, f *flight, request jsonrpc.Text
 // readBody reads the messages of a JSON response.
 func (h *httpConn) readBody(resp *http.Response, f *flight) error {
 	if resp.ContentLength > h.o.Limit {
-		return unreadable(fmt.Errorf("its %d bytes are longer than the limit", resp.ContentLength), h.o.Limit)
+		err := fmt.Errorf("its %d bytes are longer than the limit", resp.ContentLength)
+		return unreadable(&TooLongError{Bytes: resp.ContentLength, err: err}, h.o.Limit)
 	}
 	a := jsonrpc.NewAssembler(h.o.Limit, int(resp.ContentLength))
 	if _, err := a.ReadFrom(resp.Body); err != nil {

@@ -53,3 +53,16 @@ func (e *SessionLostError) Error() string {
 	}
 	return "the session is lost: " + e.Reason
 }
+
+// TooLongError says that an answer was longer than Options.Limit and is lost. The Conn goes on.
+type TooLongError struct {
+	Bytes int64 // how long it was, 0 when that is not known
+
+	err error
+}
+
+// Error implements error.
+func (e *TooLongError) Error() string { return e.err.Error() }
+
+// Unwrap returns what is wrong with the answer.
+func (e *TooLongError) Unwrap() error { return e.err }

@@ -17,7 +17,7 @@ import (
 type Conn interface {
 	// Call sends the request whose id is id and waits for its answer. It returns ctx.Err() at once when ctx
 	// ends; it tells the server nothing then. An error response is an answer, not an error. Errors that
-	// somebody decides on: *StatusError, *SessionLostError, *ExitError, ErrClosed, ErrNoAnswer.
+	// somebody decides on: *StatusError, *SessionLostError, *ExitError, *TooLongError, ErrClosed, ErrNoAnswer.
 	Call(ctx context.Context, id jsonrpc.ID, request jsonrpc.Text) (*jsonrpc.Message, error)
 	// Send sends a notification or an answer and returns when the server has taken it.
 	Send(ctx context.Context, m jsonrpc.Text) error

@@ -12,7 +12,16 @@ import (
 
 // unreadable says what limit there is beside what is wrong with an answer.
 func unreadable(err error, limit int64) error {
-	return fmt.Errorf("unreadable answer (limits.message is %d bytes): %w", limit, err)
+	long := &TooLongError{}
+	bad, ok := errors.AsType[*jsonrpc.MalformedError](err)
+	wrapped := fmt.Errorf("unreadable answer (limits.message is %d bytes): %w", limit, err)
+	switch {
+	case errors.As(err, &long):
+		return &TooLongError{Bytes: long.Bytes, err: wrapped}
+	case ok && bad.TooLong:
+		return &TooLongError{err: wrapped}
+	}
+	return wrapped
 }
 
 // calls is the calls that wait for their answer; a single one can be made to fail.

@@ -114,7 +114,7 @@ func (q *query) missing() error {
 	exit := &exitError{code: exitUsage} // all that is missing is misconfigured
 	var all joined
 	for _, s := range q.status() {
-		if s.State == upstream.Ready || isNotNeeded(s.Err) {
+		if s.State == upstream.Ready || s.State == upstream.Idle || isNotNeeded(s.Err) {
 			continue
 		}
 		if s.State != upstream.Misconfigured {
@@ -204,7 +204,7 @@ func (q *query) explain(err error) error {
 		return &exitError{exitUsage, err}
 	case e.Code == jsonrpc.CodeInternal && state == "timeout":
 		return &exitError{exitTimeout, err}
-	case e.Code == jsonrpc.CodeInternal && state != "" && state != upstream.Ready.String():
+	case e.Code == jsonrpc.CodeInternal && state != "" && state != upstream.Ready.String() && state != "too_large":
 		return &exitError{exitUnreachable, err}
 	}
 	return err
