@@ -10,7 +10,7 @@ func (l *loader) noticeSecret(n *node, at place) {
 	if n.kind != text || at.layer.local || !isPlainSecret(n.scalar, at.key) {
 		return
 	}
-	hint := "write ${NAME}, ${file:PATH}, or the key into a .local file beside this one"
+	hint := "write ${NAME} or ${file:PATH}, or move it into a .local file beside this one"
 	l.warn(at, IDPlainSecret, "looks like a secret", hint)
 }
 
@@ -50,7 +50,7 @@ func tokenShapes() []tokenShape {
 	}
 }
 
-// hasToken tells whether a word of s begins with start, and length or more characters of a token follow.
+// hasToken tells whether a word of s begins with start, and length or more characters of a token follow, with a digit.
 func hasToken(s, start string, length int) bool {
 	for from := 0; ; {
 		i := strings.Index(s[from:], start)
@@ -59,17 +59,14 @@ func hasToken(s, start string, length int) bool {
 		}
 		i += from
 		from = i + len(start)
-		if i > 0 && isWordChar(rune(s[i-1])) {
+		if i > 0 && isWordChar(rune(s[i-1])) && !strings.HasSuffix(s[:i], ":-") {
 			continue
 		}
-		count := 0
-		for _, r := range s[from:] {
-			if !isWordChar(r) && r != '.' {
-				break
-			}
-			count++
+		end := strings.IndexFunc(s[from:], func(r rune) bool { return !isWordChar(r) && r != '.' })
+		if end < 0 {
+			end = len(s) - from
 		}
-		if count >= length {
+		if end >= length && strings.ContainsAny(s[from:from+end], "0123456789") {
 			return true
 		}
 	}

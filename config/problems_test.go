@@ -1,10 +1,16 @@
 package config_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,13 +23,14 @@ import (
 var update = flag.Bool("update", false, "write what the tests got into testdata")
 
 // TestProblems loads every configuration of testdata/problems and compares what is said about it, word for word.
-// In an archive, NAME.want holds what is said about NAME; a file without it is one that others refer to. "#BOM" and
-// the like stand for bytes that an archive cannot hold.
+// In an archive, NAME.want holds what is said about NAME; a file without it is one that others refer to, and that a
+// server shows under #SERVER. "#BOM" and the like stand for what an archive cannot hold.
 func TestProblems(t *testing.T) {
 	archives, err := filepath.Glob("testdata/problems/*.txtar")
 	if err != nil || len(archives) == 0 {
 		t.Fatalf("no archives: %v", err)
 	}
+	bad := 0
 	for _, name := range archives {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(name)
@@ -31,15 +38,22 @@ func TestProblems(t *testing.T) {
 				t.Fatal(err)
 			}
 			folder := t.TempDir()
+			server := serveLayers(t, folder)
 			for _, f := range archive.Files {
-				write(t, filepath.Join(folder, f.Name), string(f.Data))
+				write(t, filepath.Join(folder, f.Name), strings.ReplaceAll(string(f.Data), "#SERVER", server))
+			}
+			for _, f := range archive.Files {
+				writeSums(t, folder, f.Name)
 			}
 			for i, f := range archive.Files {
 				input, ok := strings.CutSuffix(f.Name, ".want")
 				if !ok {
 					continue
 				}
-				got := said(t, folder, input)
+				got := strings.ReplaceAll(said(t, folder, input), server, "#SERVER")
+				if strings.Contains(got, ": ") {
+					bad++
+				}
 				if *update {
 					archive.Files[i].Data = []byte(got)
 				} else if d := cmp.Diff(string(f.Data), got); d != "" {
@@ -53,18 +67,70 @@ func TestProblems(t *testing.T) {
 			}
 		})
 	}
+	if want := 60; bad < want {
+		t.Errorf("%d bad files, want at least %d", bad, want)
+	}
+}
+
+// serveLayers serves the files of a folder, answers that no layer may be, and what went wrong.
+func serveLayers(t *testing.T, folder string) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.Handle("/", http.FileServer(http.Dir(folder)))
+	mux.Handle("/elsewhere.yaml", http.RedirectHandler("http://localhost.example.com/s3cret.yaml?key=s3cret", http.StatusFound))
+	mux.HandleFunc("/large.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("#", 5<<20))
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// writeSums replaces #SUM(NAME) in a file by the SHA-256 of the file of that name.
+func writeSums(t *testing.T, folder, name string) {
+	t.Helper()
+	path := filepath.Join(folder, name)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summed := regexp.MustCompile(`#SUM\(([^)]*)\)`).ReplaceAllStringFunc(string(data), func(s string) string {
+		return sum(t, filepath.Join(folder, s[len("#SUM("):len(s)-1]))
+	})
+	if err := os.WriteFile(path, []byte(summed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sum(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
 func write(t *testing.T, name, content string) {
 	t.Helper()
-	content = strings.NewReplacer("#BOM", "\xef\xbb\xbf", "#UTF16", "\xff\xfe", "#LATIN1", "\xe9", "#CR", "\r", "#TAB", "\t").
-		Replace(content)
+	content = strings.NewReplacer("#BOM", "\xef\xbb\xbf", "#UTF16", "\xff\xfe", "#LATIN1", "\xe9", "#CR", "\r", "#TAB", "\t",
+		"#10MB", strings.Repeat("# ten megabytes\n", 625_000), "#WIDENING", bomb()).Replace(content)
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// bomb returns YAML that is small as it stands and huge once its aliases are followed.
+func bomb() string {
+	var b strings.Builder
+	b.WriteString("x-a0: &a0 [1]\n")
+	for i := range 40 {
+		fmt.Fprintf(&b, "x-a%d: &a%d [%s]\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 10))
+	}
+	return b.String()
 }
 
 // environment is what the tests find in the environment.

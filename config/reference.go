@@ -48,6 +48,9 @@ func (l *loader) reveal(ctx context.Context, kind, what string, at place) (strin
 
 // secretOfFile returns what a file holds, without the line break at its end.
 func (l *loader) secretOfFile(name string, at place) (string, error) {
+	if name == "" {
+		return "", &expandError{id: IDExpression, msg: "${file:…} names no file", hint: "write ${file:PATH}"}
+	}
 	path, err := l.absolute(name, at)
 	if err != nil {
 		return "", err

@@ -69,7 +69,6 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 			}
 			continue
 		}
-		l.pos[here.key] = here
 		switch {
 		case field == reflect.TypeFor[extends]():
 			continue // has been read already
@@ -77,6 +76,7 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 			l.report(here, IDDefaults, "is not the same for all servers", "write it into the servers")
 			continue
 		}
+		l.pos[here.key] = here
 		if value := l.shape(m.value, field, here); value != nil {
 			values[key] = value
 		}
@@ -93,6 +93,8 @@ func fits(n *node, t reflect.Type) bool {
 	switch {
 	case n.kind == null, t.Kind() == reflect.Interface:
 		return true
+	case t == reflect.TypeFor[extends]():
+		return fitsExtends(n)
 	case t == reflect.TypeFor[Glob](), t.Kind() == reflect.String:
 		return isText
 	case t.Kind() == reflect.Bool:
