@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,7 +21,8 @@ import (
 // dead one last, and ends when its stdin does.
 //
 // The query of a URL varies a server: tools=N is the length of its list, and with stream=1 it has
-// a GET stream. A session id is given and asked for.
+// a GET stream. A session id is given and asked for. A request for /mood?is=MOOD puts the server into
+// a mood, see benchNode.
 func benchServer() int {
 	n, err := strconv.Atoi(os.Args[1])
 	if err != nil {
@@ -35,7 +37,7 @@ func benchServer() int {
 		}
 		fmt.Fprintf(os.Stdout, "http://%s/mcp\n", l.Addr())
 		if i < n {
-			server := &http.Server{Handler: http.HandlerFunc(serveBench), ReadHeaderTimeout: time.Minute}
+			server := &http.Server{Handler: &benchNode{}, ReadHeaderTimeout: time.Minute}
 			go func() { _ = server.Serve(l) }()
 		} else {
 			go acceptOnly(l)
@@ -53,6 +55,62 @@ func acceptOnly(l net.Listener) {
 			return
 		}
 		go func() { _, _ = io.Copy(io.Discard, c) }()
+	}
+}
+
+// benchNode is one of the servers. Its mood is "" when it works, "hangs" when it answers nothing until
+// the mood changes, "401" when it answers that to everything, and "dies" when it closes the connection
+// at the first request after the handshake.
+type benchNode struct {
+	mu   sync.Mutex
+	mood string
+	news chan struct{} // closed when the mood changes
+}
+
+// is puts the server into a mood.
+func (n *benchNode) is(mood string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mood = mood
+	if n.news != nil {
+		close(n.news)
+	}
+	n.news = make(chan struct{})
+}
+
+// calm waits while the server hangs, and returns its mood.
+func (n *benchNode) calm(ctx context.Context) string {
+	for {
+		n.mu.Lock()
+		mood, news := n.mood, n.news
+		n.mu.Unlock()
+		if mood != "hangs" || ctx.Err() != nil {
+			return mood
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (n *benchNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/mood" {
+		n.is(r.URL.Query().Get("is"))
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	switch mood := n.calm(r.Context()); {
+	case mood == "401":
+		w.WriteHeader(http.StatusUnauthorized)
+	case mood == "dies" && !bytes.Contains(body, []byte(`"method":"initialize"`)):
+		panic(http.ErrAbortHandler)
+	default:
+		serveBench(w, r)
 	}
 }
 
@@ -101,7 +159,8 @@ func serveBench(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Mcp-Session-Id", "bench-session")
 		}
 		w.Header().Set("Content-Type", "application/json")
-		member := answerBench(r, &req)
+		tools, _ := strconv.Atoi(r.URL.Query().Get("tools"))
+		member := answerBench(tools, &req)
 		size := len(`{"jsonrpc":"2.0","id":,}`) + len(req.ID) + len(member)
 		w.Header().Set("Content-Length", strconv.Itoa(size))
 		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,%s}`, req.ID, member)
@@ -120,8 +179,8 @@ func serveStream(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// answerBench returns the result or error member of the answer.
-func answerBench(r *http.Request, req *benchRequest) string {
+// answerBench returns the result or error member of the answer of a server with that many tools.
+func answerBench(tools int, req *benchRequest) string {
 	switch req.Method {
 	case "initialize":
 		return `"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},` +
@@ -129,8 +188,7 @@ func answerBench(r *http.Request, req *benchRequest) string {
 	case "ping":
 		return `"result":{}`
 	case "tools/list":
-		n, _ := strconv.Atoi(r.URL.Query().Get("tools"))
-		return `"result":{"tools":` + benchTools(max(n, 1)) + `}`
+		return `"result":{"tools":` + benchTools(max(tools, 1)) + `}`
 	case "tools/call":
 		switch a := req.Params.Arguments; req.Params.Name {
 		case "echo":

@@ -16,6 +16,7 @@ import (
 var programs = map[string]func() int{
 	"bench-server": benchServer,
 	"fault-child":  faultChild,
+	"mortal-child": mortalChild,
 	"story-server": storyServer,
 }
 
