@@ -2,8 +2,6 @@ package aggregator
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -34,13 +32,20 @@ type Aggregator struct {
 	redact  func(string) string
 	log     hclog.Logger
 
-	now atomic.Pointer[generation] // for the clients that come
+	life func() context.Context // all that is done for a client ends with it
+
+	applying sync.Mutex // one change of the configuration at a time
+	closed   bool       // guarded by applying
+
+	swap sync.RWMutex               // held while servers is not that of now
+	now  atomic.Pointer[generation] // for the clients that come
 
 	mu           sync.Mutex
 	pins         *catalog.Pins     // who owns which URI
 	instructions map[string]string // of the servers that were connected once
 	warned       map[catalog.Warning]bool
 	sessions     map[*Session]struct{}
+	opened       int // sessions so far
 }
 
 // New returns the aggregator of the servers in cfg. It connects nothing before a client comes. ctx ends all
@@ -57,6 +62,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 			Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version,
 			Snapshots: opts.Snapshots, Log: opts.Log.Named("upstream"),
 		}),
+		life:    func() context.Context { return ctx },
 		version: opts.Version, redact: opts.Redact, log: opts.Log,
 		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
 	}
@@ -66,20 +72,23 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 
 // Open returns the session of a client that reads from out. The client's first request is initialize.
 func (a *Aggregator) Open(out jsonrpc.Sender) *Session {
-	s := newSession(a, out)
+	a.swap.RLock() // Apply finds it, or it has what Apply gave
+	defer a.swap.RUnlock()
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.opened++
+	s := newSession(a, out, a.opened)
 	a.sessions[s] = struct{}{}
-	a.mu.Unlock()
 	return s
 }
 
 // Close ends the sessions that are left and all servers, and waits for that, some seconds at most.
 func (a *Aggregator) Close() {
-	a.mu.Lock()
-	left := slices.Collect(maps.Keys(a.sessions))
-	a.mu.Unlock()
+	a.applying.Lock()
+	a.closed = true
+	a.applying.Unlock()
 	var all sync.WaitGroup
-	for _, s := range left {
+	for _, s := range a.clients() {
 		all.Go(s.Close)
 	}
 	all.Wait()

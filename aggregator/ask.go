@@ -17,7 +17,7 @@ type question struct {
 
 // Ask carries a request of a server to the client and its answer back (upstream.Client).
 func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.Message) jsonrpc.Text {
-	v := s.now.Load()
+	v, _ := s.viewOf(server)
 	if err := s.mayAsk(v, server, m); err != nil {
 		return jsonrpc.Failure(m.ID(), err)
 	}
@@ -63,7 +63,7 @@ func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.
 // must see which one asks, and "this server" would mean all of them.
 func (s *Session) question(v *view, server *upstream.Session, m *jsonrpc.Message) jsonrpc.Raw {
 	params := m.Params()
-	if v.alone() {
+	if v.only(server) {
 		return params
 	}
 	params = v.catalog().Rewrite(server.Name(), m.Method(), params)
@@ -93,9 +93,23 @@ func (s *Session) clientProgress(m *jsonrpc.Message) {
 	}
 }
 
+// viewFor returns the view for a notification, nil when it does not concern the client any more: of a server that is
+// drained only what belongs to calls in flight does.
+func (s *Session) viewFor(server *upstream.Session, method string) *view {
+	v, ok := s.viewOf(server)
+	if !ok && method != protocol.LogMessage && method != protocol.ElicitComplete {
+		return nil
+	}
+	return v
+}
+
 // Tell takes a notification of a server (upstream.Client).
 func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
-	v, text := s.now.Load(), m.Text()
+	v := s.viewFor(server, m.Method())
+	if v == nil {
+		return
+	}
+	text := m.Text()
 	switch m.Method() {
 	case protocol.LogMessage:
 		if server.Server().Shared && !s.audible(m) {
@@ -110,14 +124,14 @@ func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
 			text = m.WithParams("", jsonrpc.Set(m.Params(), jsonrpc.Quote(exposed), "uri"))
 		}
 	case protocol.ElicitComplete:
-		if !v.alone() {
+		if !v.only(server) {
 			text = m.WithParams("", s.exposeElicitation(server, m.Params()))
 		}
 	case protocol.TaskStatus:
 		if server.Server().Shared && !s.ownsTask(server, m) {
 			return
 		}
-		if !v.alone() {
+		if !v.only(server) {
 			text = m.WithParams("", s.exposeTask(server, m.Params(), "taskId"))
 		}
 	default:

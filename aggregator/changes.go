@@ -17,16 +17,17 @@ func (s *Session) announce() {
 	for {
 		select {
 		case <-s.kick:
-		case <-s.quit:
+		case <-s.life().Done():
 			return
 		}
 		timer := time.NewTimer(quiet)
 		select {
 		case <-timer.C:
-		case <-s.quit:
+		case <-s.life().Done():
 			timer.Stop()
 			return
 		}
+		s.settle()
 		for _, method := range s.changes() {
 			s.out.send(jsonrpc.NewNotification(method, nil))
 		}

@@ -75,18 +75,7 @@ func plait(t *testing.T, yaml string, servers ...*upstreamtest.Server) *strand {
 // plaitIn returns what plait does, with snapshots in the folder dir, "" for none.
 func plaitIn(t *testing.T, dir, yaml string, servers ...*upstreamtest.Server) *strand {
 	t.Helper()
-	for i, s := range servers {
-		yaml = strings.ReplaceAll(yaml, "$"+string(rune('a'+i)), s.URL)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	yaml = strings.ReplaceAll(yaml, "$self", self)
-	cfg, err := config.Parse(t.Context(), "plait.yaml", []byte(yaml), config.Options{LookupEnv: func(string) (string, bool) { return "", false }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg := configured(t, yaml, servers...)
 	log := &record{}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -100,6 +89,24 @@ func plaitIn(t *testing.T, dir, yaml string, servers ...*upstreamtest.Server) *s
 	agg := New(t.Context(), cfg, opts)
 	t.Cleanup(agg.Close)
 	return &strand{t: t, agg: agg, log: log}
+}
+
+// configured returns the configuration of plait.
+func configured(t *testing.T, yaml string, servers ...*upstreamtest.Server) *config.Config {
+	t.Helper()
+	for i, s := range servers {
+		yaml = strings.ReplaceAll(yaml, "$"+string(rune('a'+i)), s.URL)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	yaml = strings.ReplaceAll(yaml, "$self", self)
+	cfg, err := config.Parse(t.Context(), "plait.yaml", []byte(yaml), config.Options{LookupEnv: func(string) (string, bool) { return "", false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }
 
 // two is the configuration of most tests.

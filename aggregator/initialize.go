@@ -41,6 +41,8 @@ func (s *Session) initialize(ctx context.Context, v *view, m *jsonrpc.Message) (
 
 // begin opens the sessions with the servers, once, and returns the view with them.
 func (s *Session) begin() *view {
+	s.agg.swap.RLock()
+	defer s.agg.swap.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, hello := s.now.Load(), s.hello.Load()
@@ -48,7 +50,10 @@ func (s *Session) begin() *view {
 		return v
 	}
 	servers := s.agg.servers.Open(s, *hello)
-	return s.replace(func(next *view) { next.serve(servers) })
+	return s.replace(func(next *view) {
+		next.generation = s.agg.now.Load()
+		next.serve(servers)
+	})
 }
 
 // welcome makes the result of initialize.

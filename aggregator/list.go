@@ -72,7 +72,7 @@ func (s *Session) until(ctx context.Context, v *view, l protocol.List, look func
 		case <-v.old:
 		case v = <-all:
 			return v, look(v.catalog())
-		case <-s.quit:
+		case <-s.life().Done():
 			return v, errGone
 		}
 	}
@@ -86,18 +86,31 @@ type awaiter func(*upstream.Session, context.Context, protocol.List) error
 // that may take: startup.wait. What comes later is announced by list_changed. It returns the view that it waited
 // for.
 func (s *Session) want(ctx context.Context, l protocol.List, wait awaiter) *view {
-	v, until := s.wanted(l)
-	bounded, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	for _, server := range v.servers {
-		server.Want(l)
+	for {
+		v, until := s.wanted(l)
+		bounded, cancel := context.WithDeadline(ctx, until)
+		for _, server := range v.servers {
+			server.Want(l)
+		}
+		for _, server := range v.servers {
+			_ = wait(server, bounded, l) // too late is as good as down
+		}
+		cancel()
+		if now := s.had(ctx, v, l); now != nil {
+			return now
+		}
 	}
-	for _, server := range v.servers {
-		_ = wait(server, bounded, l) // too late is as good as down
-	}
+}
+
+// had notes that all servers of a view have listed what they have, or had the time to, and returns the latest view,
+// nil when that has other servers.
+func (s *Session) had(ctx context.Context, v *view, l protocol.List) *view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now.Load()
+	if now.generation != v.generation && ctx.Err() == nil {
+		return nil
+	}
 	if l == protocol.Resources && ctx.Err() == nil && !now.resolved {
 		return s.replace(func(next *view) { next.resolved = true })
 	}

@@ -21,6 +21,12 @@ func (s *Session) setLevel(ctx context.Context, v *view, m *jsonrpc.Message) (js
 	raw, _ := jsonrpc.Get(m.Params(), "level")
 	level, _ := jsonrpc.ReadString(raw)
 	_, known := protocol.Severity(level)
+	if known {
+		s.mu.Lock()
+		s.level = level
+		v = s.now.Load() // a server that comes later has the level from us
+		s.mu.Unlock()
+	}
 	if v.transparent() && v.servers[0].Status().Err == nil {
 		if known {
 			v.servers[0].KeepLevel(s, raw)
@@ -30,9 +36,6 @@ func (s *Session) setLevel(ctx context.Context, v *view, m *jsonrpc.Message) (js
 	if !known {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown log level %s", raw)
 	}
-	s.mu.Lock()
-	s.level = level
-	s.mu.Unlock()
 	done := make(chan struct{})
 	s.start(func() {
 		defer close(done)

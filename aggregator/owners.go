@@ -73,6 +73,30 @@ func (o *owners) find(exposed string) (owner, bool) {
 	return to, ok
 }
 
+// move gives what belongs to a server to the one that has its place, nil for none.
+func (o *owners) move(from, to *upstream.Session) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.aliases[from] && to != nil {
+		o.aliases[to] = true
+	}
+	delete(o.aliases, from)
+	kept := o.order[:0]
+	for _, exposed := range o.order {
+		have := o.known[exposed]
+		switch {
+		case have.server != from:
+		case to == nil:
+			delete(o.known, exposed)
+			continue
+		default:
+			o.known[exposed] = owner{to, have.name}
+		}
+		kept = append(kept, exposed)
+	}
+	o.order = kept
+}
+
 // aliased reports whether an identifier of the server is exposed under another.
 func (o *owners) aliased(server *upstream.Session) bool {
 	o.mu.Lock()

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/plait-mcp/plait/aggregator/catalog"
@@ -53,7 +54,7 @@ func (s *Session) readResource(ctx context.Context, v *view, m *jsonrpc.Message)
 		}
 		server := v.byName[t.Server]
 		answer, err := server.Call(ctx, call)
-		if err != nil && found.Sure() {
+		if err != nil && (found.Sure() || errors.Is(err, upstream.ErrRetired)) {
 			return nil, err
 		}
 		if err != nil || answer.Error() != nil && i < len(found.Targets)-1 {
@@ -89,7 +90,7 @@ func (s *Session) locate(ctx context.Context, v *view, uri string) (*view, catal
 			return unknown(uri)
 		})
 	}
-	if to, ok := s.learned.find(uri); ok && !found.Sure() {
+	if to, ok := s.learned.find(uri); ok && !found.Sure() && v.heir(to.server) != nil {
 		return v, catalog.Resolution{Step: catalog.Listed, Targets: []catalog.Target{{Server: to.server.Name(), URI: to.name}}}
 	}
 	return v, found
@@ -178,7 +179,13 @@ func (s *Session) subscription(
 	} else {
 		delete(s.subs, name)
 	}
+	heir := s.now.Load().heir(server)
 	s.mu.Unlock()
+	if heir != nil && heir != server { // it came too late to inherit this
+		if answer, err = do(heir, ctx, s, name, call); err != nil {
+			return nil, err
+		}
+	}
 	if answer == nil {
 		return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
 	}

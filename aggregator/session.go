@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,15 +17,17 @@ import (
 // Session is one client. It implements jsonrpc.Handler towards the client and upstream.Client towards the
 // servers.
 type Session struct {
-	agg *Aggregator
-	out *gate
-	log hclog.Logger
+	agg    *Aggregator
+	number int // counts the sessions
+	out    *gate
+	log    hclog.Logger
+	life   func() context.Context
+	end    context.CancelFunc // of life
 
 	asks   jsonrpc.Calls // requests to the client that wait for its answer
 	lastID atomic.Int64
 	hello  atomic.Pointer[upstream.Hello] // nil before initialize
 	now    atomic.Pointer[view]           // replace makes the next
-	quit   chan struct{}
 	ended  sync.Once
 	work   sync.WaitGroup
 	kick   chan struct{} // a list changed
@@ -47,10 +50,11 @@ var (
 	_ upstream.Client = (*Session)(nil)
 )
 
-func newSession(a *Aggregator, out jsonrpc.Sender) *Session {
+func newSession(a *Aggregator, out jsonrpc.Sender, number int) *Session {
+	life, end := context.WithCancel(a.life())
 	s := &Session{
-		agg: a, out: &gate{out: out}, log: a.log,
-		quit: make(chan struct{}), kick: make(chan struct{}, 1),
+		agg: a, number: number, out: &gate{out: out}, log: a.log,
+		life: func() context.Context { return life }, end: end, kick: make(chan struct{}, 1),
 		parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
 		learned: newOwners(), tasks: newOwners(), answered: newOwners(), subs: map[string]bool{},
 	}
@@ -78,7 +82,7 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 		}
 		s.out.open() // what it awaits must reach it, even if it never said that it is initialized
 	}
-	answer, err := serve(s, ctx, v, m)
+	answer, err := s.serve(ctx, v, m, serve)
 	switch {
 	case err == nil:
 		return answer
@@ -86,6 +90,25 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 		return nil // the client does not wait any more
 	}
 	return s.failure(m, err)
+}
+
+// serve serves a request, once more when a server that it was to go to has lost its place meanwhile: then no server
+// has seen it.
+func (s *Session) serve(ctx context.Context, v *view, m *jsonrpc.Message, serve method) (jsonrpc.Text, error) {
+	for {
+		answer, err := serve(s, ctx, v, m)
+		if err == nil || !errors.Is(err, upstream.ErrRetired) {
+			return answer, err
+		}
+		select {
+		case <-v.old:
+			v = s.now.Load()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.life().Done():
+			return nil, errGone
+		}
+	}
 }
 
 // start runs f on a goroutine of the session, unless that has ended.
@@ -142,7 +165,7 @@ func (s *Session) Close() {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
-		close(s.quit)
+		s.end()
 		s.asks.Fail(errGone)
 		servers := s.now.Load().servers
 		for _, server := range servers {

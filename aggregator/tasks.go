@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -59,7 +60,11 @@ func (s *Session) task(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrp
 		return s.forward(ctx, v, m, v.servers[0], params)
 	}
 	to, ok := s.tasks.find(id)
-	if !ok {
+	if !ok && v.former != nil {
+		return s.forward(ctx, v, m, v.former, params)
+	}
+	server := v.heir(to.server)
+	if server == nil {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown task %s", id)
 	}
 	if to.name != id {
@@ -68,7 +73,7 @@ func (s *Session) task(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrp
 	if _, ok := jsonrpc.Get(params, "_meta", relatedTask, "taskId"); ok {
 		params = jsonrpc.Set(params, jsonrpc.Quote(to.name), "_meta", relatedTask, "taskId")
 	}
-	return s.forward(ctx, v, m, to.server, params)
+	return s.forward(ctx, v, m, server, params)
 }
 
 // listTasks merges the tasks of the servers that list theirs.
@@ -88,6 +93,9 @@ func (s *Session) listTasks(ctx context.Context, v *view, m *jsonrpc.Message) (j
 			continue
 		}
 		items, err := server.Tasks(ctx)
+		if errors.Is(err, upstream.ErrRetired) {
+			return nil, err
+		}
 		if err != nil {
 			s.log.Warn("a list could not be read", "server", server.Name(), "list", "tasks", "err", err)
 		}
@@ -135,7 +143,7 @@ func (s *Session) clientTask(m *jsonrpc.Message) {
 func (s *Session) mayAsk(v *view, server *upstream.Session, m *jsonrpc.Message) *jsonrpc.Error {
 	switch m.Method() {
 	case protocol.TasksGet, protocol.TasksResult, protocol.TasksCancel:
-		if id, _ := jsonrpc.GetString(m.Params(), "taskId"); !v.alone() && !s.answered.has(server, id) {
+		if id, _ := jsonrpc.GetString(m.Params(), "taskId"); !v.only(server) && !s.answered.has(server, id) {
 			return jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown task %s", id)
 		}
 	}
@@ -145,7 +153,7 @@ func (s *Session) mayAsk(v *view, server *upstream.Session, m *jsonrpc.Message) 
 // reply makes the server's answer of the client's: of the tasks that the client lists, those that it runs for
 // the server, and the server's own task by the server's name for it.
 func (s *Session) reply(v *view, server *upstream.Session, m, answer *jsonrpc.Message) jsonrpc.Text {
-	if v.alone() || answer.Error() != nil {
+	if v.only(server) || answer.Error() != nil {
 		return answer.WithID(m.ID())
 	}
 	if m.Method() == protocol.TasksList {

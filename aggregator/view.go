@@ -16,14 +16,21 @@ type view struct {
 	session  *Session
 	servers  []*upstream.Session // in the order of the configuration; nil until the client works
 	byName   map[string]*upstream.Session
-	resolved bool          // every server has listed its resources, or had the time to
-	old      chan struct{} // closed when there is a newer view
+	resolved bool                // every server has listed its resources, or had the time to
+	fresh    []*upstream.Session // opened by a reload; they may not have listed anything yet
+	former   *upstream.Session   // had the client for itself before others came; nil if none had
+	old      chan struct{}       // closed when there is a newer view
 
 	made atomic.Pointer[catalog.Catalog] // nil until it is needed
 }
 
 // begun reports whether the sessions with the servers are open.
 func (v *view) begun() bool { return v.servers != nil }
+
+// only reports whether there is no other server than this.
+func (v *view) only(server *upstream.Session) bool {
+	return v.alone() && v.byName[server.Name()] == server
+}
 
 // serve gives a view that nobody has seen yet its servers.
 func (v *view) serve(servers []*upstream.Session) {
@@ -47,12 +54,44 @@ func (s *Session) replace(change func(next *view)) *view {
 	last := s.now.Load()
 	next := &view{
 		generation: last.generation, session: s, servers: last.servers, byName: last.byName, resolved: last.resolved,
+		fresh: last.fresh, former: last.former,
 		old: make(chan struct{}),
 	}
 	change(next)
 	s.now.Store(next)
 	close(last.old)
 	return next
+}
+
+// formerName returns the name of the server that has, or had, the client for itself.
+func (v *view) formerName() string {
+	if v.direct() {
+		return v.servers[0].Name()
+	}
+	if v.former != nil {
+		return v.former.Name()
+	}
+	return ""
+}
+
+// heir returns the session that has the place of another, which may be that one; nil when it is nowhere.
+func (v *view) heir(server *upstream.Session) *upstream.Session {
+	if server == nil {
+		return nil
+	}
+	return v.byName[server.Name()]
+}
+
+// viewOf returns the view, and whether a server that comes with something has a place in it: one that is drained
+// has none.
+func (s *Session) viewOf(server *upstream.Session) (*view, bool) {
+	v := s.now.Load()
+	if v.byName[server.Name()] != server { // it may be there in a moment
+		s.mu.Lock()
+		v = s.now.Load()
+		s.mu.Unlock()
+	}
+	return v, v.byName[server.Name()] == server
 }
 
 // part is what one server contributes to the catalog, and what it was made from.
@@ -120,6 +159,9 @@ func (a *Aggregator) build(v *view, fragments []*catalog.Fragment) *catalog.Cata
 
 // Changed notes that a list of a server changed (upstream.Client).
 func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
+	if _, ok := s.viewOf(server); !ok {
+		return
+	}
 	s.agg.remember(server)
 	s.mu.Lock()
 	s.replace(func(*view) {})

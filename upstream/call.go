@@ -48,8 +48,13 @@ type pending struct {
 // returns a *DownError when the server cannot be reached, a *CallError when the server has, or may have, taken
 // the call and failed, and ctx.Err() at once when ctx ends; the server is then told in the background. The
 // server's callTimeout bounds the wait; progress, and a question to the client, start it anew. A request that a
-// server refused because it forgot the session is sent once more; one that it may have taken is not.
+// server refused because it forgot the session is sent once more; one that it may have taken is not. When the
+// session is not wanted any more the error is ErrRetired, and nothing was sent.
 func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.exit()
 	done, err := s.takeTurn(ctx, c.Message.Method())
 	if err != nil {
 		return nil, err

@@ -173,9 +173,9 @@ func (s *Session) put(l protocol.List, got Items, err error) bool {
 		if !k.doubt.IsZero() {
 			k.doubt = time.Now().Add(doubt)
 		}
-		return false
+		return k.disown()
 	}
-	if len(got.Items) == 0 && len(k.items) > 0 && k.doubt.IsZero() {
+	if len(got.Items) == 0 && len(k.items) > 0 && k.doubt.IsZero() && !k.inherited() {
 		k.doubt = time.Now().Add(doubt)
 		s.log.Warn("a list is empty all of a sudden, the server is asked again", "list", l.Member())
 		return false
@@ -205,6 +205,10 @@ func (s *Session) fetch(ctx context.Context, link *link, l protocol.List) (Items
 
 // Tasks reads the tasks that the server lists.
 func (s *Session) Tasks(ctx context.Context) ([]jsonrpc.Raw, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.exit()
 	link, err := s.ready(ctx)
 	if err != nil {
 		return nil, err

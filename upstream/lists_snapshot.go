@@ -83,12 +83,12 @@ func (s *Set) Instructions(server string, hello Hello) string {
 	if s.opts.Snapshots == nil {
 		return ""
 	}
-	for _, srv := range s.servers {
-		if srv.cfg.Name == server && len(srv.cfg.Problems) == 0 {
-			if srv.cfg.Shared {
+	for _, srv := range s.current() {
+		if cfg := srv.settings(); cfg.Name == server && len(cfg.Problems) == 0 {
+			if cfg.Shared {
 				hello = s.own()
 			}
-			text, _ := jsonrpc.GetString(s.opts.Snapshots.hello(snapshotKey(srv.cfg, hello)), "instructions")
+			text, _ := jsonrpc.GetString(s.opts.Snapshots.hello(snapshotKey(cfg, hello)), "instructions")
 			return text
 		}
 	}

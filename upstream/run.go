@@ -89,6 +89,7 @@ func (s *Session) admit(ctx context.Context) bool {
 				s.err = v.err
 			}
 		})
+		s.disown()
 		v.wait(ctx)
 	}
 	return false
@@ -103,6 +104,7 @@ func (s *Session) mourn(ctx context.Context, err error) {
 		s.err = err
 		s.failures++
 	})
+	s.disown()
 	v := s.common.health.verdict()
 	switch retry := time.Until(v.next).Round(time.Millisecond); {
 	case v.state == Parked:

@@ -18,6 +18,7 @@ import (
 // Session is one session with one server, for one client or, when the server is shared, for all. Any
 // goroutine may call its methods.
 type Session struct {
+	of       *server
 	settings atomic.Pointer[config.Server] // of the server; others come that decide the same connection
 	http     *http.Client
 	guardian *transport.Guardian
@@ -59,6 +60,9 @@ type Session struct {
 	saving   bool // a goroutine will write the snapshot
 	subs     map[string]map[Client]struct{}
 	levels   map[Client]jsonrpc.Raw
+	users    int      // calls that are not answered yet
+	retired  bool     // it takes no more calls
+	heir     *Session // of a shared one: the session that its clients go to
 }
 
 // link is the wire of the moment, after the handshake. It never changes, except that it gets lost.

@@ -25,25 +25,39 @@ type Options struct {
 	Log       hclog.Logger
 }
 
-// Set is the configured servers.
+// Set is the configured servers. Any goroutine may call its methods, but Apply, Reopen and Drain come one after the
+// other, and nothing comes after Close.
 type Set struct {
-	opts    Options
-	servers []*server
-
+	opts   Options
 	ctx    func() context.Context // parent of all sessions
 	cancel context.CancelFunc
+	drains sync.WaitGroup
+
+	mu       sync.Mutex
+	servers  []*server
+	draining map[*Session]Client
 }
 
-// server is one configured server.
+// server is one configured server, as long as what decides the connection stays the same.
 type server struct {
-	cfg    *config.Server
-	common *common // of its sessions
+	fingerprint string
+	common      *common // of its sessions
 
 	mu     sync.Mutex
+	cfg    *config.Server
 	http   *http.Client
 	err    error
 	shared *Session
 }
+
+// settings returns the configuration of the server as it is now.
+func (s *server) settings() *config.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg
+}
+
+func newServer(cfg *config.Server) *server { return &server{fingerprint: cfg.Fingerprint(), common: newCommon(), cfg: cfg} }
 
 // NewSet returns the set of servers. Sessions end with ctx or Close.
 func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
@@ -51,9 +65,9 @@ func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
 		opts.Log = hclog.NewNullLogger()
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &Set{opts: opts, ctx: func() context.Context { return ctx }, cancel: cancel}
+	s := &Set{opts: opts, ctx: func() context.Context { return ctx }, cancel: cancel, draining: map[*Session]Client{}}
 	for _, cfg := range servers {
-		s.servers = append(s.servers, &server{cfg: cfg, common: newCommon()})
+		s.servers = append(s.servers, newServer(cfg))
 	}
 	return s
 }
@@ -61,14 +75,23 @@ func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
 // Open returns the sessions of a client, one for each server in the order of the configuration. It starts
 // to connect them and waits for nothing. Release gives them back.
 func (s *Set) Open(client Client, hello Hello) []*Session {
-	sessions := make([]*Session, len(s.servers))
-	for i, srv := range s.servers {
-		sessions[i] = s.open(srv, client, hello)
+	servers := s.current()
+	sessions := make([]*Session, len(servers))
+	for i, srv := range servers {
+		sessions[i] = s.open(srv, client, hello, nil)
 	}
 	return sessions
 }
 
-func (s *Set) open(srv *server, client Client, hello Hello) *Session {
+// current returns the servers that are configured now.
+func (s *Set) current() []*server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.servers
+}
+
+// open returns the session of a client with one server. A new one takes over from old, unless that is nil.
+func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Session {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.shared != nil {
@@ -82,7 +105,8 @@ func (s *Set) open(srv *server, client Client, hello Hello) *Session {
 		hello = s.own()
 	}
 	session := &Session{
-		common: srv.common, since: time.Now(), http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
+		of: srv, common: srv.common, since: time.Now(),
+		http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
 		log:    s.opts.Log.With("server", srv.cfg.Name),
 		outbox: make(chan jsonrpc.Text, outboxSize), wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
 		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
@@ -101,6 +125,9 @@ func (s *Set) open(srv *server, client Client, hello Hello) *Session {
 		session.state, session.err = Misconfigured, srv.err
 	default:
 		session.recall(s.opts.Snapshots)
+		if old != nil {
+			session.inherit(old, client)
+		}
 		session.start(ctx)
 	}
 	return session
@@ -118,9 +145,16 @@ func (s *Session) attach(client Client) {
 }
 
 // Release ends the sessions of a client, except those that are shared, and waits for that: some seconds at
-// most, which the servers have to end their side.
+// most, which the servers have to end their side. Those that are drained for it end too.
 func (s *Set) Release(client Client, sessions []*Session) {
 	var all sync.WaitGroup
+	s.mu.Lock()
+	for session, of := range s.draining {
+		if of == client && !session.Server().Shared {
+			all.Go(session.close)
+		}
+	}
+	s.mu.Unlock()
 	for _, session := range sessions {
 		if session.Server().Shared {
 			session.detach(client)
@@ -131,10 +165,17 @@ func (s *Set) Release(client Client, sessions []*Session) {
 	all.Wait()
 }
 
-// Close ends the shared sessions and waits for them as Release does. The clients have released theirs.
+// Close ends the shared sessions, and what is drained, and waits for them as Release does. The clients have released
+// theirs.
 func (s *Set) Close() {
 	var all sync.WaitGroup
-	for _, srv := range s.servers {
+	s.mu.Lock()
+	servers := s.servers
+	for session := range s.draining {
+		all.Go(session.close)
+	}
+	s.mu.Unlock()
+	for _, srv := range servers {
 		srv.mu.Lock()
 		if srv.shared != nil {
 			all.Go(srv.shared.close)
@@ -142,7 +183,8 @@ func (s *Set) Close() {
 		srv.mu.Unlock()
 	}
 	all.Wait()
-	for _, srv := range s.servers {
+	s.drains.Wait()
+	for _, srv := range servers {
 		srv.mu.Lock()
 		if srv.http != nil {
 			srv.http.CloseIdleConnections()
@@ -152,7 +194,18 @@ func (s *Set) Close() {
 	s.cancel()
 }
 
+// detach takes a client off a shared session, and off the one that took its place.
 func (s *Session) detach(client Client) {
+	s.forget(client)
+	s.mu.Lock()
+	heir := s.heir
+	s.mu.Unlock()
+	if heir != nil {
+		heir.detach(client)
+	}
+}
+
+func (s *Session) forget(client Client) {
 	s.change(func() {
 		delete(s.clients, client)
 		delete(s.levels, client)

@@ -1,0 +1,194 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// ErrRetired says that a session takes no more calls, because the configuration changed: another has its place.
+var ErrRetired = errors.New("the configuration changed")
+
+// Apply replaces the servers: Open gives sessions with these from now on, and Reopen is to be called for each
+// client that has some. A server stays the same inside when its name, and all that decides the connection, did.
+func (s *Set) Apply(servers []*config.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had := make(map[string]*server, len(s.servers))
+	for _, srv := range s.servers {
+		had[srv.settings().Name] = srv
+	}
+	next := make([]*server, len(servers))
+	for i, cfg := range servers {
+		next[i] = newServer(cfg)
+		if srv := had[cfg.Name]; srv != nil && srv.take(next[i]) {
+			next[i] = srv
+		}
+	}
+	s.servers = next
+}
+
+// take gives a server other settings if they decide the same connection.
+func (s *server) take(other *server) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fingerprint != other.fingerprint || len(s.cfg.Problems) > 0 || len(other.cfg.Problems) > 0 {
+		return false
+	}
+	s.cfg = other.cfg
+	if s.shared != nil {
+		s.shared.settings.Store(s.cfg)
+	}
+	return true
+}
+
+// Reopen returns the sessions of a client after Apply, in the order of the configuration: those of have whose
+// server stayed the same, with its new settings, and new ones, which take over what the client had set up with
+// the server of that name. retired are those that are not needed any more; Drain ends them.
+func (s *Set) Reopen(client Client, hello Hello, have []*Session) (now, retired []*Session) {
+	for _, srv := range s.current() {
+		cfg := srv.settings()
+		i := slices.IndexFunc(have, func(old *Session) bool { return old.Name() == cfg.Name })
+		switch {
+		case i < 0:
+			now = append(now, s.open(srv, client, hello, nil))
+		case have[i].of == srv:
+			have[i].settings.Store(cfg)
+			now = append(now, have[i])
+		default:
+			now = append(now, s.open(srv, client, hello, have[i]))
+		}
+	}
+	for _, old := range have {
+		if !slices.Contains(now, old) {
+			retired = append(retired, old)
+		}
+	}
+	return now, retired
+}
+
+// Drain ends sessions of a client in the background: they take no more calls, those in flight have limit to come
+// to their end. A shared session ends when it is drained for all of its clients.
+func (s *Set) Drain(client Client, retired []*Session, limit time.Duration) {
+	for _, session := range retired {
+		session.mu.Lock()
+		session.retired = true
+		session.mu.Unlock()
+		s.mu.Lock()
+		s.draining[session] = client
+		s.mu.Unlock()
+		s.drains.Go(func() { s.drain(client, session, limit) })
+	}
+}
+
+func (s *Set) drain(client Client, session *Session, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(s.ctx(), limit)
+	defer cancel()
+	err := session.await(ctx, func() bool { return session.users == 0 || session.state == Closed })
+	if errors.Is(err, context.DeadlineExceeded) {
+		session.log.Warn("calls are given up: the server is not configured any more", "drain", limit)
+	}
+	if session.Server().Shared && !session.abandon(client) {
+		return
+	}
+	session.close()
+	if session.http != nil {
+		session.http.CloseIdleConnections()
+	}
+	s.mu.Lock()
+	delete(s.draining, session)
+	s.mu.Unlock()
+}
+
+// abandon takes a client off a shared session and reports whether it was the last.
+func (s *Session) abandon(client Client) bool {
+	s.forget(client)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients) == 0
+}
+
+// enter counts a call in, unless no more are taken.
+func (s *Session) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retired {
+		return ErrRetired
+	}
+	s.users++
+	return nil
+}
+
+// exit counts a call out.
+func (s *Session) exit() {
+	s.mu.Lock()
+	s.users--
+	last := s.retired && s.users == 0
+	s.mu.Unlock()
+	if last { // drain waits for it
+		s.change(func() {})
+	}
+}
+
+// inherit takes over what a client, or all clients of two shared sessions, had set up with the session that was
+// there before. Its lists are shown until this one has read its own or cannot. The session does not run yet.
+func (s *Session) inherit(old *Session, client Client) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	heirs := map[Client]struct{}{client: {}}
+	if s.Server().Shared && old.Server().Shared {
+		old.heir, heirs = s, old.clients
+	}
+	for c := range heirs {
+		s.clients[c] = struct{}{}
+		if level := old.levels[c]; level != nil {
+			s.levels[c] = level
+		}
+		for uri, subscribers := range old.subs {
+			if _, ok := subscribers[c]; !ok {
+				continue
+			}
+			if s.subs[uri] == nil {
+				s.subs[uri] = map[Client]struct{}{}
+			}
+			s.subs[uri][c] = struct{}{}
+		}
+	}
+	s.opened = true // so that the subscribers hear that something may have changed meanwhile
+	for l := range protocol.Lists {
+		have, own := &old.lists[l], &s.lists[l]
+		own.wanted = have.wanted
+		if own.read.IsZero() {
+			own.items, own.frame = have.items, have.frame
+		}
+	}
+}
+
+// inherited reports whether a list is that of the session before. The state is locked.
+func (k *list) inherited() bool { return k.read.IsZero() && k.frame != nil }
+
+// disown forgets a list that is inherited and reports whether it was. The state is locked.
+func (k *list) disown() bool {
+	if !k.inherited() {
+		return false
+	}
+	k.known = known{}
+	k.version++
+	return true
+}
+
+// disown forgets the lists that are inherited: the server cannot be asked for its own.
+func (s *Session) disown() {
+	for l := range protocol.Lists {
+		s.mu.Lock()
+		changed := s.lists[l].disown()
+		s.mu.Unlock()
+		if changed {
+			s.each(func(c Client) { c.Changed(s, l) })
+		}
+	}
+}
