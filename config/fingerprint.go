@@ -66,7 +66,7 @@ func inherited(environ, patterns []string, ignoreCase bool) []string {
 // encode writes v so that equal settings, and only those, are written alike. Positions are no setting, and nothing is
 // the same as empty in a list and a map.
 func encode(w io.Writer, v reflect.Value) {
-	if v.IsValid() && v.Type() == reflect.TypeFor[Pos]() {
+	if v.IsValid() && (v.Type() == reflect.TypeFor[Pos]() || v.Type() == reflect.TypeFor[Places]()) {
 		return
 	}
 	switch v.Kind() {

@@ -8,7 +8,13 @@ type Rules struct {
 	Unannotated string              `koanf:"unannotated"` // of tools that do not say, when ReadOnly: "hide" or "show"; "" is "hide"
 	Rename      map[string]string   `koanf:"rename"`      // the server's own name to the one that gets the prefix; not of resources
 	Override    map[string]Override `koanf:"override"`    // by the server's own name; of tools
+
+	Places Places `koanf:"-"`
 }
+
+// Places are where the keys of rules stand that were written: "allow", "readOnly", "rename.NAME", "override.NAME". A
+// key without one has the zero Pos.
+type Places map[string]Pos
 
 // Glob is a pattern of names, with its place in the file.
 type Glob struct {

@@ -11,6 +11,7 @@ const unannotatedHide = "hide"
 // checkRules checks the rules of one list, which stand under that key of above.
 func (l *loader) checkRules(list string, r *Rules, above ...string) {
 	at := func(keys ...string) place { return l.place(slices.Concat(above, []string{list}, keys)...) }
+	r.Places = r.places(at)
 	var meaningless []string
 	switch list {
 	case "tools":
@@ -39,6 +40,27 @@ func (l *loader) checkRules(list string, r *Rules, above ...string) {
 			taken[target] = name
 		}
 	}
+}
+
+// places returns where the keys of the rules stand, by where at says.
+func (r *Rules) places(at func(keys ...string) place) Places {
+	if len(r.Allow)+len(r.Rename)+len(r.Override) == 0 && !r.ReadOnly {
+		return nil
+	}
+	found := Places{}
+	if len(r.Allow) > 0 {
+		found["allow"] = at("allow").pos
+	}
+	if r.ReadOnly {
+		found["readOnly"] = at("readOnly").pos
+	}
+	for name := range r.Rename {
+		found["rename."+name] = at("rename", name).pos
+	}
+	for name := range r.Override {
+		found["override."+name] = at("override", name).pos
+	}
+	return found
 }
 
 // isItemName tells whether s may be the new name of a tool or prompt.
