@@ -23,7 +23,7 @@ func (l *loader) decodeFile(ctx context.Context) (*file, error) {
 		return nil, err
 	}
 	if at := l.place("allowCommands"); first.AllowCommands && at.layer.remote {
-		l.report(at, IDSecretForbidden, "a remote layer may not allow commands", "write it into a file on this machine")
+		l.report(at, IDReferenceForbidden, "a remote layer may not allow commands", "write it into a file on this machine")
 	} else {
 		l.commands = first.AllowCommands
 	}
@@ -193,6 +193,7 @@ func (l *loader) free(ctx context.Context, n *node, at place) any {
 			values[m.key] = l.free(ctx, m.value, here)
 		}
 		return values
+	case text:
 	}
 	s, _ := l.expanded(ctx, n, at)
 	return s

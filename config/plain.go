@@ -11,7 +11,7 @@ func (l *loader) noticeSecret(n *node, at place) {
 		return
 	}
 	hint := "write ${NAME} or ${file:PATH}, or move it into a .local file beside this one"
-	l.warn(at, IDPlainSecret, "looks like a secret", hint)
+	l.warn(at, IDLiteral, "looks like a secret", hint)
 }
 
 // isPlainSecret tells whether a text holds a token of a known shape, or is a value of Authorization that nobody would
@@ -43,10 +43,33 @@ type tokenShape struct {
 
 func tokenShapes() []tokenShape {
 	return []tokenShape{
-		{"ghp_", 20}, {"gho_", 20}, {"ghu_", 20}, {"ghs_", 20}, {"ghr_", 20}, {"github_pat_", 20}, {"glpat-", 16},
-		{"sk-", 20}, {"sk_live_", 16}, {"rk_live_", 16}, {"xoxa-", 10}, {"xoxb-", 10}, {"xoxp-", 10}, {"xoxr-", 10}, {"xoxs-", 10},
-		{"AKIA", 16}, {"ASIA", 16}, {"AIza", 30}, {"eyJ", 20}, {"npm_", 30}, {"hf_", 30}, {"lin_api_", 20}, {"ntn_", 30},
-		{"pypi-", 30}, {"dop_v1_", 30}, {"shpat_", 20}, {"SG.", 30},
+		{"ghp_", 20},
+		{"gho_", 20},
+		{"ghu_", 20},
+		{"ghs_", 20},
+		{"ghr_", 20},
+		{"github_pat_", 20},
+		{"glpat-", 16},
+		{"sk-", 20},
+		{"sk_live_", 16},
+		{"rk_live_", 16},
+		{"xoxa-", 10},
+		{"xoxb-", 10},
+		{"xoxp-", 10},
+		{"xoxr-", 10},
+		{"xoxs-", 10},
+		{"AKIA", 16},
+		{"ASIA", 16},
+		{"AIza", 30},
+		{"eyJ", 20},
+		{"npm_", 30},
+		{"hf_", 30},
+		{"lin_api_", 20},
+		{"ntn_", 30},
+		{"pypi-", 30},
+		{"dop_v1_", 30},
+		{"shpat_", 20},
+		{"SG.", 30},
 	}
 }
 

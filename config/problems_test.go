@@ -153,7 +153,7 @@ func said(t *testing.T, folder, name string) string {
 		}
 		b.WriteString(kind + ": " + text + "\n")
 	}
-	cfg, err := config.Load(t.Context(), filepath.Join(folder, name), config.Options{LookupEnv: environment})
+	cfg, err := config.Load(t.Context(), filepath.Join(folder, name), config.Options{LookupEnv: inFolder(folder)})
 	if err != nil {
 		var problems config.Problems
 		if !errors.As(err, &problems) {

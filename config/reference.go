@@ -31,19 +31,21 @@ type ran struct {
 func (l *loader) reveal(ctx context.Context, kind, what string, at place) (string, error) {
 	if at.layer.remote {
 		return "", &expandError{
-			id: IDSecretForbidden, msg: fmt.Sprintf("a remote layer may not use ${%s:…}", kind), hint: "write a variable, ${NAME}",
+			id: IDReferenceForbidden, msg: fmt.Sprintf("a remote layer may not use ${%s:…}", kind), hint: "write a variable, ${NAME}",
 		}
 	}
-	text, err := "", error(nil)
-	if kind == "exec" {
-		text, err = l.secretOfCommand(ctx, what, at)
-	} else {
-		text, err = l.secretOfFile(what, at)
-	}
+	text, err := l.secretOf(ctx, kind, what, at)
 	if err == nil && l.scope != nil && text != "" {
 		l.scope.secrets = append(l.scope.secrets, Secret(text))
 	}
 	return text, err
+}
+
+func (l *loader) secretOf(ctx context.Context, kind, what string, at place) (string, error) {
+	if kind == "exec" {
+		return l.secretOfCommand(ctx, what, at)
+	}
+	return l.secretOfFile(what, at)
 }
 
 // secretOfFile returns what a file holds, without the line break at its end.
@@ -58,7 +60,7 @@ func (l *loader) secretOfFile(name string, at place) (string, error) {
 	l.look(path)
 	data, err := readFile(path, maxSecret)
 	if err != nil {
-		return "", &expandError{id: IDSecretFile, msg: unreadable(name, err), hint: "check the path"}
+		return "", &expandError{id: IDReferenceFile, msg: unreadable(name, err), hint: "check the path"}
 	}
 	return withoutLineBreak(data), nil
 }
@@ -69,7 +71,7 @@ func (l *loader) secretOfCommand(ctx context.Context, command string, at place) 
 	switch {
 	case !l.commands:
 		return "", &expandError{
-			id: IDSecretForbidden, msg: "${exec:…} runs a command, which is not allowed here", hint: "write allowCommands: true at the top of the file",
+			id: IDReferenceForbidden, msg: "${exec:…} runs a command, which is not allowed here", hint: "write allowCommands: true at the top of the file",
 		}
 	case l.options.Offline:
 		return "", errOffline
@@ -84,7 +86,7 @@ func (l *loader) secretOfCommand(ctx context.Context, command string, at place) 
 
 func (l *loader) run(ctx context.Context, command string, at place) (string, error) {
 	wrong := func(msg, hint string) (string, error) {
-		return "", &expandError{id: IDSecretCommand, msg: msg, hint: hint}
+		return "", &expandError{id: IDReferenceCommand, msg: msg, hint: hint}
 	}
 	parser := shellwords.NewParser()
 	words, err := parser.Parse(command)
@@ -99,7 +101,7 @@ func (l *loader) run(ctx context.Context, command string, at place) (string, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, words[1:]...) //nolint:gosec // allowCommands allows it
+	cmd := exec.CommandContext(ctx, program, words[1:]...)
 	var out limited
 	cmd.Dir, cmd.Stdout, cmd.WaitDelay = at.layer.dir, &out, commandGrace
 	err = cmd.Run()

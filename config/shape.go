@@ -44,16 +44,12 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 	for _, m := range n.members {
 		key := canonical(t, m.key)
 		field, known := fieldType(t, key)
-		switch {
-		case !known:
+		if !known {
 			l.unknown(t, m, at)
-			continue
-		case t == reflect.TypeFor[file]() && !at.layer.own && (key == "version" || key == "$schema"):
 			continue
 		}
 		here := at.child(m.key, m.pos)
-		if !at.layer.own && isShared(t, key) && !fits(m.value, field) {
-			l.foreign = append(l.foreign, here)
+		if !at.layer.own && l.isOfOthers(t, key, m, here) {
 			continue
 		}
 		if before, twice := first[key]; twice {
@@ -62,14 +58,12 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 		}
 		first[key] = m
 		here.key = at.child(key, m.pos).key
-		if m.value.kind == null { // as if it were not there, in this layer and in those below
-			if _, below := l.pos[here.key]; below {
-				delete(l.pos, here.key)
+		switch {
+		case m.value.kind == null: // as if it were not there, in this layer and in those below
+			if l.forgetPlace(here.key) {
 				values[key] = nil
 			}
 			continue
-		}
-		switch {
 		case field == reflect.TypeFor[extends]():
 			continue // has been read already
 		case t == reflect.TypeFor[serverDefaults]() && !isDefault(key):
@@ -82,6 +76,26 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 		}
 	}
 	return values
+}
+
+// isOfOthers tells whether a key of a client's file has a meaning of its own there, and notes it if need be.
+func (l *loader) isOfOthers(t reflect.Type, key string, m member, here place) bool {
+	if t == reflect.TypeFor[file]() && (key == "version" || key == "$schema") {
+		return true
+	}
+	field, _ := fieldType(t, key)
+	if !isShared(t, key) || fits(m.value, field) {
+		return false
+	}
+	l.foreign = append(l.foreign, here)
+	return true
+}
+
+// forgetPlace forgets where a key stands, and tells whether it stood anywhere.
+func (l *loader) forgetPlace(key string) bool {
+	_, known := l.pos[key]
+	delete(l.pos, key)
+	return known
 }
 
 // fits tells whether a value has the shape that t wants: maps, lists and scalars where they belong, and known keys.
@@ -172,9 +186,7 @@ func (l *loader) mapping(n *node, t reflect.Type, at place) any {
 			continue
 		}
 		value := m.value
-		_, below := l.pos[here.key]
-		if value.kind == null && below {
-			delete(l.pos, here.key)
+		if value.kind == null && l.forgetPlace(here.key) {
 			values[m.key] = nil
 			continue
 		}

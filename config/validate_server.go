@@ -94,7 +94,7 @@ func (l *loader) checkURL(s *Server, at place) {
 		l.fault(at, IDURL, fmt.Sprintf("http:// to %s is not encrypted", u.Hostname()), "write https://, or allowHttp: true")
 	}
 	if _, has := u.User.Password(); has {
-		l.warn(at, IDPlainSecret, "holds a password", "put it into headers, as Authorization")
+		l.warn(at, IDLiteral, "holds a password", "put it into headers, as Authorization")
 	}
 }
 
