@@ -177,15 +177,6 @@ func (s *Session) Close() {
 	})
 }
 
-// Status returns the condition of the session with each server, in the order of the configuration.
-func (s *Session) Status() []upstream.Status {
-	var all []upstream.Status
-	for _, server := range s.now.Load().servers {
-		all = append(all, server.Status())
-	}
-	return all
-}
-
 // gate keeps messages to the client back until it has said that it is initialized, or works. Answers pass beside it.
 type gate struct {
 	out jsonrpc.Sender

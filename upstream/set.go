@@ -42,6 +42,7 @@ type Set struct {
 type server struct {
 	fingerprint string
 	common      *common // of its sessions
+	since       time.Time
 
 	mu     sync.Mutex
 	cfg    *config.Server
@@ -57,7 +58,9 @@ func (s *server) settings() *config.Server {
 	return s.cfg
 }
 
-func newServer(cfg *config.Server) *server { return &server{fingerprint: cfg.Fingerprint(), common: newCommon(), cfg: cfg} }
+func newServer(cfg *config.Server) *server {
+	return &server{fingerprint: cfg.Fingerprint(), common: newCommon(), since: time.Now(), cfg: cfg}
+}
 
 // NewSet returns the set of servers. Sessions end with ctx or Close.
 func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
@@ -131,6 +134,22 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 		session.start(ctx)
 	}
 	return session
+}
+
+// Status returns the condition of the servers for a client that has no sessions with them yet.
+func (s *Set) Status() []Status {
+	var all []Status
+	for _, srv := range s.current() {
+		cfg := srv.settings()
+		status := Status{Server: cfg.Name, State: Idle, Since: srv.since}
+		if len(cfg.Problems) > 0 {
+			session := Session{state: Misconfigured, since: srv.since, err: cfg.Problems}
+			session.settings.Store(cfg)
+			status = session.Status()
+		}
+		all = append(all, status)
+	}
+	return all
 }
 
 // own is what plait says of itself to a shared server: nothing that could call back.

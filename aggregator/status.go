@@ -1,0 +1,105 @@
+package aggregator
+
+import (
+	"time"
+
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// Status is the condition of an Aggregator at one moment.
+type Status struct {
+	Generation int       // counts the configurations from 1
+	Since      time.Time // when it took effect
+	// Clients are in the order in which they came. While there is none, one without a name stands for those to come.
+	Clients []ClientStatus
+}
+
+// ClientStatus is what one client has.
+type ClientStatus struct {
+	Name    string // as it calls itself, "" before it did
+	Version string // the protocol version negotiated with it, "" before it was
+	Servers []ServerStatus
+}
+
+// ServerStatus is the condition of one server for one client.
+type ServerStatus struct {
+	upstream.Status
+
+	Prefix   string // what the names of its tools begin with, separator included
+	Tools    int    // tools that the client is shown
+	ToolsAll int    // tools that the server listed
+	Snapshot bool   // some of its lists are from the disk, the server has not confirmed them
+}
+
+// Status returns the condition of all that is served. It blocks for no server.
+func (a *Aggregator) Status() Status {
+	g := a.now.Load()
+	status := Status{Generation: g.number, Since: g.since}
+	for _, s := range a.clients() {
+		status.Clients = append(status.Clients, s.status())
+	}
+	if len(status.Clients) == 0 {
+		status.Clients = []ClientStatus{{Servers: a.configured(g)}}
+	}
+	return status
+}
+
+// configured returns the servers as they are for a client that has not begun to work.
+func (a *Aggregator) configured(g *generation) []ServerStatus {
+	var servers []ServerStatus
+	for _, server := range a.servers.Status() {
+		servers = append(servers, ServerStatus{Status: server, Prefix: g.namer.Prefix(server.Server)})
+	}
+	return servers
+}
+
+// Status returns the condition of the session with each server, in the order of the configuration.
+func (s *Session) Status() []upstream.Status {
+	var all []upstream.Status
+	for _, server := range s.now.Load().servers {
+		all = append(all, server.Status())
+	}
+	return all
+}
+
+func (s *Session) status() ClientStatus {
+	v, c := s.now.Load(), ClientStatus{}
+	if hello := s.hello.Load(); hello != nil {
+		c.Name, _ = jsonrpc.GetString(hello.Params, "clientInfo", "name")
+		c.Version = hello.Version
+	}
+	if !v.begun() {
+		c.Servers = s.agg.configured(v.generation)
+		return c
+	}
+	shown := map[string]int{}
+	for entry := range v.catalog().Entries(catalog.Tools) {
+		shown[entry.Server]++
+	}
+	for _, server := range v.servers {
+		status := ServerStatus{
+			Status: server.Status(), Prefix: v.namer.Prefix(server.Name()),
+			Tools: shown[server.Name()], ToolsAll: len(server.List(protocol.Tools).Items),
+		}
+		for l := range protocol.Lists {
+			status.Snapshot = status.Snapshot || server.List(l).Snapshot
+		}
+		c.Servers = append(c.Servers, status)
+	}
+	return c
+}
+
+// Retry has every server tried now that waits for its next attempt, or would not be tried again. It waits for
+// nothing.
+func (a *Aggregator) Retry() {
+	for _, s := range a.clients() {
+		for _, server := range s.now.Load().servers {
+			if state := server.Status().State; state == upstream.Waiting || state == upstream.Parked {
+				server.Retry()
+			}
+		}
+	}
+}
