@@ -372,3 +372,26 @@ func TestSnapshotsOfManyClients(t *testing.T) {
 		return strings.Contains(list, "a_t2")
 	})
 }
+
+// A lazy server is shown from its snapshot and not connected before a call wants it; what is not known of it is
+// asked for.
+func TestLazyServersAreShownFromSnapshots(t *testing.T) {
+	const lazy = patient + "mcpServers: {a: {url: $a, lazy: true}, b: {url: $b, lazy: true}}"
+	dir := t.TempDir()
+	a, b := newMoody(t, "t"), newMoody(t, "u")
+	first := plaitIn(t, dir, lazy, a.Server, b.Server)
+	c := first.open()
+	equal(t, "first of all", strings.Join(names(t, c.result("tools/list", ""), "tools", "name"), " "), "a_t b_u")
+	first.agg.Close()
+	c = plaitIn(t, dir, lazy, a.Server, b.Server).open()
+	equal(t, "from the snapshot", strings.Join(names(t, c.result("tools/list", ""), "tools", "name"), " "), "a_t b_u")
+	equal(t, "call", c.result("tools/call", `{"name":"b_u"}`), `{"name":"u"}`)
+	b.Await(t, "tools/list", 2) // confirmed, when it is there anyway
+	if n := len(a.Received("initialize")); n != 1 {
+		t.Errorf("a server that nobody used was connected %d times", n-1)
+	}
+	equal(t, "no snapshot of these", strings.Join(names(t, c.result("prompts/list", ""), "prompts", "name"), " "), "a_t b_u")
+	if n := len(a.Received("initialize")); n != 2 {
+		t.Errorf("connected %d times", n)
+	}
+}

@@ -87,13 +87,19 @@ func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
 	}
 }
 
-// ready returns the link, waiting for one that is being made. A call to a server that is down has it tried at
-// once, unless the health of the server forbids it; one to an idle server has it connected.
+// ready returns the link, waiting for one that is being made, but not much longer than that may take. A call to a
+// server that is down has it tried at once, unless the health of the server forbids it; one to an idle server has
+// it connected.
 func (s *Session) ready(ctx context.Context) (*link, error) {
+	if l := s.use(); l != nil {
+		return l, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.Server().ConnectTimeout+soon)
+	defer cancel()
 	var l *link
 	var status Status
 	asked := false
-	err := s.await(ctx, func() bool {
+	err := s.await(bounded, func() bool {
 		l, status = s.link, s.status()
 		switch {
 		case l != nil:
@@ -109,13 +115,23 @@ func (s *Session) ready(ctx context.Context) (*link, error) {
 		}
 		return s.state != Connecting
 	})
-	if err != nil {
-		return nil, err
-	}
-	if l == nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case l == nil:
 		return nil, &DownError{status}
 	}
 	return l, nil
+}
+
+// use returns the link and notes that it is used, nil if there is none.
+func (s *Session) use() *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != nil {
+		s.used = time.Now()
+	}
+	return s.link
 }
 
 // explain names the server, its state, the next step and the id in the error of a call.

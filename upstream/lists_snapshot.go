@@ -18,7 +18,7 @@ func (s *Session) recall(from *Snapshots) {
 	if from == nil {
 		return
 	}
-	s.snapshots, s.snapshotKey = from, snapshotKey(s.Server(), s.hello)
+	s.snapshots, s.snapshotKey = from, snapshotKey(s.Name(), s.of.fingerprint, s.hello)
 	old := from.load(s.snapshotKey)
 	if old == nil {
 		return
@@ -84,13 +84,15 @@ func (s *Set) Instructions(server string, hello Hello) string {
 		return ""
 	}
 	for _, srv := range s.current() {
-		if cfg := srv.settings(); cfg.Name == server && len(cfg.Problems) == 0 {
-			if cfg.Shared {
-				hello = s.own()
-			}
-			text, _ := jsonrpc.GetString(s.opts.Snapshots.hello(snapshotKey(cfg, hello)), "instructions")
-			return text
+		cfg := srv.settings()
+		if cfg.Name != server || len(cfg.Problems) > 0 {
+			continue
 		}
+		if cfg.Shared {
+			hello = s.own()
+		}
+		text, _ := jsonrpc.GetString(s.opts.Snapshots.hello(snapshotKey(server, srv.fingerprint, hello)), "instructions")
+		return text
 	}
 	return ""
 }

@@ -128,13 +128,16 @@ func (s *Session) Version() string {
 	return ""
 }
 
-// Can reports whether the server declared a capability. It is false while the session is neither ready nor idle.
+// Can reports whether the server declared a capability. It is false while the session is neither ready nor idle. Of
+// an idle one that was not connected yet the snapshot knows.
 func (s *Session) Can(path ...string) bool {
-	l := s.greeted()
-	if l == nil {
-		return false
+	var capabilities jsonrpc.Raw
+	if l := s.greeted(); l != nil {
+		capabilities = l.capabilities
+	} else if s.Status().State == Idle {
+		capabilities, _ = jsonrpc.Get(s.remembered, "capabilities")
 	}
-	_, ok := jsonrpc.Get(l.capabilities, path...)
+	_, ok := jsonrpc.Get(capabilities, path...)
 	return ok
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
@@ -317,27 +316,28 @@ func TestSnapshotsOfManyWriters(t *testing.T) {
 	}
 }
 
-// The key is of everything that lists may depend on.
+// The key is of everything that lists may depend on, and of no more.
 func TestSnapshotKeys(t *testing.T) {
-	server := config.Server{Name: "a", Type: config.HTTP, URL: "https://a.example/mcp", CallTimeout: time.Second}
-	hello := Hello{Version: protocol.Latest, Params: jsonrpc.Raw(`{"capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1"}}`)}
-	other, elsewhere, slow := server, server, server
-	other.Name, elsewhere.URL, slow.CallTimeout = "b", "https://b.example/mcp", time.Hour
-	key := snapshotKey(&server, hello)
-	for what, same := range map[string]bool{
-		snapshotKey(&server, Hello{Version: protocol.Latest, Params: jsonrpc.Raw(`{"capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"2"}}`)}): true,
-		snapshotKey(&slow, hello):      true,
-		snapshotKey(&other, hello):     false,
-		snapshotKey(&elsewhere, hello): false,
-		snapshotKey(&server, Hello{Version: "2025-06-18", Params: hello.Params}):                          false,
-		snapshotKey(&server, Hello{Version: protocol.Latest, Params: jsonrpc.Raw(`{"capabilities":{}}`)}): false,
-	} {
-		if (what == key) != same {
-			t.Errorf("%s and %s: the same %v, want %v", what, key, !same, same)
-		}
-	}
+	hello := func(version, params string) Hello { return Hello{Version: version, Params: jsonrpc.Raw(params)} }
+	const roots = `{"capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1"}}`
+	key := snapshotKey("a", "f", hello(protocol.Latest, roots))
 	if len(key) != len(aKey) {
-		t.Errorf("%q", key)
+		t.Errorf("the key is %q", key)
+	}
+	for _, c := range []struct {
+		what, other string
+		same        bool
+	}{
+		{"client version", snapshotKey("a", "f", hello(protocol.Latest, strings.ReplaceAll(roots, `"1"`, `"2"`))), true},
+		{"name", snapshotKey("b", "f", hello(protocol.Latest, roots)), false},
+		{"fingerprint", snapshotKey("a", "g", hello(protocol.Latest, roots)), false},
+		{"protocol version", snapshotKey("a", "f", hello("2025-06-18", roots)), false},
+		{"capabilities", snapshotKey("a", "f", hello(protocol.Latest, `{"capabilities":{}}`)), false},
+		{"borders", snapshotKey("af", "", hello(protocol.Latest, roots)), false},
+	} {
+		if (c.other == key) != c.same {
+			t.Errorf("%s: the same key %v, want %v", c.what, !c.same, c.same)
+		}
 	}
 }
 
