@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +26,8 @@ import (
 //	exits CODE COMMAND ARG...   runs a program that exits with exactly this code
 //	serve VARIABLE              starts a story server over Streamable HTTP and puts its URL into the variable
 //	refuse VARIABLE             puts the URL of a server into the variable that is gone already
+//	proxy VARIABLE URL          starts an HTTP proxy that takes every host for that of URL, and puts its own URL
+//	                            into the variable
 //
 // and two programs: plait, and talk (see talk).
 func TestScript(t *testing.T) {
@@ -42,6 +46,7 @@ func TestScript(t *testing.T) {
 			"exits":  exits,
 			"serve":  serveStory,
 			"refuse": refuse,
+			"proxy":  proxy,
 		},
 	})
 }
@@ -84,6 +89,19 @@ func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	s := httptest.NewServer(nil)
 	s.Close()
 	ts.Setenv(args[0], s.URL+"/mcp")
+}
+
+func proxy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: proxy VARIABLE URL")
+	}
+	to, err := url.Parse(args[1])
+	ts.Check(err)
+	s := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: to.Scheme, Host: to.Host})
+	}})
+	ts.Defer(s.Close)
+	ts.Setenv(args[0], strings.Replace(s.URL, "://", "://me:CANARY@", 1))
 }
 
 // talk is a program: `talk FILE COMMAND ARG...` runs COMMAND, says to it what is in FILE line by line, waits

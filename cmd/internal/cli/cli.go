@@ -68,7 +68,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetErr(a.talk)
 	root.AddCommand(
 		newServe(a), newConnect(a), newDemo(a), newDemoServer(a), newValidate(a), newTools(a), newResources(a), newPrompts(a),
-		newComplete(a), newVersion(a),
+		newComplete(a), newDoctor(a), newVersion(a),
 	)
 	return root
 }

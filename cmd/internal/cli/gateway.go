@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
-
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/plait-mcp/plait/aggregator"
 	"github.com/plait-mcp/plait/config"
@@ -16,15 +13,14 @@ import (
 type gateway struct {
 	*aggregator.Aggregator
 
-	log      hclog.Logger
-	logFile  io.Closer
+	log      *logs
 	guardian *transport.Guardian
 }
 
 // open makes the gateway of a configuration; it connects to nothing yet. The folder keeps snapshots, "" none. The
 // caller calls shut, which ends everything in good order: the end of ctx alone ends nothing.
 func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder string) (*gateway, error) {
-	log, file, err := a.openLog(l)
+	log, err := a.openLog(l)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +32,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
 	})
-	return &gateway{Aggregator: agg, log: log, logFile: file, guardian: guardian}, nil
+	return &gateway{Aggregator: agg, log: log, guardian: guardian}, nil
 }
 
 // shut ends all sessions, child processes and the log; the servers get some seconds to say good-bye.
@@ -45,5 +41,5 @@ func (g *gateway) shut() {
 	if err := g.guardian.Close(); err != nil {
 		g.log.Warn("the guardian did not end well", "err", err)
 	}
-	g.logFile.Close()
+	g.log.Close()
 }

@@ -23,9 +23,12 @@ const redacted = "[redacted]"
 type redactor struct {
 	patterns []pattern
 	known    atomic.Pointer[strings.Replacer] // nil until learn
+
+	mu     sync.Mutex
+	values map[string]bool // that were ever learnt
 }
 
-func newRedactor() *redactor { return &redactor{patterns: patterns()} }
+func newRedactor() *redactor { return &redactor{patterns: patterns(), values: map[string]bool{}} }
 
 // writer returns a writer that takes whole lines and passes them to w without secrets.
 func (r *redactor) writer(w io.Writer) io.Writer { return redacting{r, w} }
@@ -54,14 +57,18 @@ func (r *redactor) clean(s string) string {
 	return strings.ReplaceAll(s, "["+redacted+"]", redacted)
 }
 
-// learn adds the secrets of a configuration, as they stand and as a log or a URL would write them.
+// learn adds the secrets of a configuration, as they stand and as a log or a URL would write them. Those of
+// former configurations stay: a server may still say them.
 func (r *redactor) learn(c *config.Config) {
-	var values []string
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, s := range c.Servers {
-		values = append(values, secretsOf(s)...)
+		for _, v := range secretsOf(s) {
+			r.values[v] = true
+		}
 	}
 	var forms []string
-	for _, v := range values {
+	for v := range r.values {
 		quoted := strconv.Quote(v)
 		inJSON, _ := json.Marshal(v)
 		forms = append(forms, v, quoted[1:len(quoted)-1], string(inJSON[1:len(inJSON)-1]),
