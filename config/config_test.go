@@ -172,39 +172,3 @@ mcpServers:
 		t.Errorf("URL = %q, want %q", got, want)
 	}
 }
-
-// FuzzParse checks that no text makes Parse panic or hang, and that all it says has a place.
-func FuzzParse(f *testing.F) {
-	names := []string{"plait.yaml", "plait.toml", "plait.json", "mcp.json", "config.toml"}
-	for _, pattern := range []string{"testdata/formats/*.*", "testdata/clients/*.*", "testdata/clients/*/*.*", "testdata/problems/*"} {
-		seeds, err := filepath.Glob(pattern)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, seed := range seeds {
-			data, err := os.ReadFile(seed)
-			if err != nil {
-				f.Fatal(err)
-			}
-			for i := range names {
-				f.Add(uint8(i), data)
-			}
-		}
-	}
-	f.Fuzz(func(t *testing.T, format uint8, data []byte) {
-		name := names[int(format)%len(names)]
-		cfg, err := config.Parse(t.Context(), name, data, config.Options{LookupEnv: environment})
-		var all config.Problems
-		if err != nil && (!errors.As(err, &all) || len(all) == 0) {
-			t.Fatalf("Parse = %T, want Problems", err)
-		}
-		if err == nil {
-			all = append(cfg.Problems(), cfg.Warnings...)
-		}
-		for _, p := range all {
-			if p.Pos.File != name || p.Msg == "" || strings.ContainsAny(p.Path, "\n\r") || p.Hint == "please report this" {
-				t.Errorf("problem %+v", p)
-			}
-		}
-	})
-}

@@ -35,12 +35,14 @@ func newLayer(name, path string) *layer {
 	return &layer{name: name, dir: filepath.Dir(path), own: isOwn(name), local: isLocal(name)}
 }
 
-// readLayers reads the file whose content is data, what it extends, and the local file beside it.
+// readLayers reads the file whose content is data, and what it extends.
 func (l *loader) readLayers(ctx context.Context, data []byte) {
-	l.look(l.path)
-	main := newLayer(l.name, l.path)
-	l.addLayer(ctx, main, data, []string{l.path})
-	if !main.own || main.local {
+	l.addLayer(ctx, newLayer(l.name, l.path), data, []string{l.path})
+}
+
+// readLocal reads the local file beside a file of plait, if there is one.
+func (l *loader) readLocal(ctx context.Context) {
+	if !isOwn(l.name) || isLocal(l.name) {
 		return
 	}
 	var found []string

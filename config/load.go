@@ -15,27 +15,34 @@ type Options struct {
 	Offline   bool                             // run no command and fetch nothing: what a ${exec:…} stands for is left out, unchecked
 }
 
-// Load reads and checks the file at path; see Parse. It also reads the layers, dotenv files and secrets that the file
-// names, and looks whether other files exist.
+// Load reads and checks the file at path, and over it the local file beside it; see Parse.
 func Load(ctx context.Context, path string, o Options) (*Config, error) {
+	l := newLoader(path, o)
+	l.look(path)
 	data, err := readFile(path, maxSize)
 	if err != nil {
-		l := newLoader(path, o)
-		l.look(path)
 		l.problems = fileProblem(path, err)
 		return l.failed()
 	}
-	return Parse(ctx, path, data, o)
+	l.readLayers(ctx, data)
+	l.readLocal(ctx)
+	return l.check(ctx)
 }
 
 // Parse checks data as if it were the content of the file called name, whose extension tells the format and whose
-// folder is where relative paths start. The error is of type Problems and holds all of them: an unreadable text or
+// folder is where relative paths start. It reads the layers, dotenv files and secrets that data names, and looks
+// whether other files exist. The error is of type Problems and holds all of them: an unreadable text or
 // a mistake outside the servers or in one that is required, and then those in servers, too. Otherwise a mistake in a
 // server is in that server's Problems, and the others load. Beside an error stands a Config of which only Path and
 // Files are set: a change of one of them may have put things right.
 func Parse(ctx context.Context, name string, data []byte, o Options) (*Config, error) {
 	l := newLoader(name, o)
 	l.readLayers(ctx, data)
+	return l.check(ctx)
+}
+
+// check gives the layers a shape, merges, decodes and checks them.
+func (l *loader) check(ctx context.Context) (*Config, error) {
 	if len(l.problems) > 0 {
 		return l.failed()
 	}
