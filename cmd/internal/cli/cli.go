@@ -69,6 +69,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newServe(a), newConnect(a), newDemo(a), newDemoServer(a), newValidate(a), newTools(a), newResources(a), newPrompts(a),
 		newComplete(a), newDoctor(a), newVersion(a),
+		newAdd(a), newRemove(a), newEnable(a), newDisable(a), newImport(a), newLink(a), newUnlink(a),
 	)
 	return root
 }

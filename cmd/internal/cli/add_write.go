@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"github.com/plait-mcp/plait/config"
+)
+
+// The ids of mistakes in editing and importing.
+const (
+	idNameTaken  = "PLAIT-CMD-101" // a server or an entry of that name is there already
+	idNoClient   = "PLAIT-CMD-103" // a client that is not known, or has no file here
+	idNotOurs    = "PLAIT-CMD-104" // an entry in a client's file that plait did not write
+	idPasted     = "PLAIT-CMD-105" // a pasted command line that is not understood
+	idRefused    = "PLAIT-CMD-106" // the edit would make a configuration that does not work
+	idNoServers  = "PLAIT-CMD-107" // a file in which no servers are found
+	idNotAServer = "PLAIT-CMD-108" // a server that is not in the file
+)
+
+// coded returns a usage error with its id.
+func coded(id, format string, args ...any) error {
+	return usagef("%w (%s)", fmt.Errorf(format, args...), id)
+}
+
+// editing is what the commands that edit a configuration file have in common.
+type editing struct {
+	*app
+
+	dryRun  bool
+	secrets []*config.Server // that hold what looks like a secret in the files that were read
+}
+
+func (e *editing) flags(c *cobra.Command) {
+	c.Flags().StringVarP(&e.configFile, "config", "c", "",
+		"configuration `file` (default $PLAIT_CONFIG, else plait.{yaml,yml,toml,json} in the user's config folder)")
+	e.dryFlag(c)
+}
+
+func (e *editing) dryFlag(c *cobra.Command) {
+	c.Flags().BoolVarP(&e.dryRun, "dry-run", "n", false, "show what would change, and write nothing")
+}
+
+// draft is a file with its edits, before it is written.
+type draft struct {
+	path   string
+	before []byte // nil when there is none
+	doc    *config.Document
+	after  []byte
+}
+
+// open reads a file for edits; one that does not exist is empty.
+func open(path string) (*draft, error) {
+	data, there, err := config.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if there && data == nil {
+		data = []byte{}
+	}
+	d := &draft{path: path, before: data}
+	return d, d.set(data)
+}
+
+// set makes text the content of the draft.
+func (d *draft) set(text []byte) error {
+	doc, err := config.ParseDocument(d.path, text)
+	if err != nil {
+		return err
+	}
+	d.doc, d.after = doc, text
+	return nil
+}
+
+// put adds an entry.
+func (d *draft) put(keys []string, entry config.Fields) error {
+	text, err := d.doc.Put(keys, entry)
+	if err != nil {
+		return err
+	}
+	return d.set(text)
+}
+
+// openConfig reads the configuration file that the flags name, or the one that is found. One that does not exist is
+// made when it is written.
+func (e *editing) openConfig() (*draft, error) {
+	path := e.configFile
+	if path == "" {
+		found, err := config.FindOrNew(e.env.LookupEnv)
+		if err != nil {
+			return nil, err
+		}
+		path = found
+	}
+	d, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	e.learnSecrets(d.doc)
+	return d, nil
+}
+
+// check loads the draft. It refuses mistakes outside the servers, and those in the servers that are named; a variable
+// that is not set is only said.
+func (e *editing) check(ctx context.Context, d *draft, servers ...string) error {
+	cfg, err := config.Parse(ctx, d.path, d.after, config.Options{LookupEnv: e.env.LookupEnv})
+	var wrong, unset config.Problems
+	if err != nil && !errors.As(err, &wrong) {
+		return err
+	}
+	if err != nil && len(servers) == 0 {
+		if _, was := config.Parse(ctx, d.path, d.before, config.Options{LookupEnv: e.env.LookupEnv}); was != nil {
+			return nil // it was wrong before: taking something out does no harm
+		}
+	}
+	if cfg != nil {
+		for _, s := range cfg.Servers {
+			if !slices.Contains(servers, s.Name) {
+				continue
+			}
+			for _, p := range s.Problems {
+				if p.Unset {
+					unset = append(unset, p)
+				} else {
+					wrong = append(wrong, p)
+				}
+			}
+		}
+	}
+	if len(wrong) > 0 {
+		e.say("plait: nothing is written: the file would have %s (%s)", count(len(wrong), "problem"), idRefused)
+		return wrong
+	}
+	for _, p := range unset {
+		e.say("note: %s", p.Error())
+	}
+	return nil
+}
+
+// finish writes the draft and says so, or shows the difference.
+func (e *editing) finish(d *draft, done string) error {
+	if e.dryRun {
+		e.showDiff(d)
+		return nil
+	}
+	if err := config.WriteFile(d.path, d.before, d.after); err != nil {
+		return err
+	}
+	e.say("%s", done)
+	return nil
+}
+
+// showDiff prints what the draft changes, without secrets.
+func (e *editing) showDiff(d *draft) {
+	e.learnSecrets(d.doc)
+	clean := func(text []byte) []byte { return []byte(strings.ReplaceAll(string(text), "\r\n", "\n")) }
+	text := diff.Diff(d.path, clean(d.before), d.path+" (edited)", clean(d.after))
+	if _, rest, ok := strings.Cut(string(text), "\n"); ok {
+		_, _ = io.WriteString(e.redact.writer(e.env.Out), harmless(rest))
+	}
+}
+
+// learnSecrets makes sure that what looks like a secret in a document is never shown.
+func (e *editing) learnSecrets(doc *config.Document) {
+	root, _ := doc.Get()
+	found := &config.Server{}
+	literals(root, "", func(path, value string) {
+		_, name := cutLast(path)
+		if isSecret(name, value) {
+			found.Secrets = append(found.Secrets, config.Secret(value))
+		}
+		if _, credentials, ok := strings.Cut(value, " "); ok && isSecretName(name) {
+			found.Secrets = append(found.Secrets, config.Secret(credentials))
+		}
+	})
+	e.secrets = append(e.secrets, found)
+	e.redact.learn(&config.Config{Servers: e.secrets})
+}
+
+// literals calls visit with every text of a value, and its path.
+func literals(value any, path string, visit func(path, value string)) {
+	switch v := value.(type) {
+	case config.Fields:
+		for _, f := range v {
+			literals(f.Value, strings.TrimPrefix(path+"."+f.Key, "."), visit)
+		}
+	case []any:
+		for _, item := range v {
+			literals(item, path, visit)
+		}
+	case string:
+		visit(path, v)
+	}
+}
+
+// cutLast returns what stands before and after the last dot.
+func cutLast(path string) (string, string) {
+	i := strings.LastIndexByte(path, '.')
+	return path[:max(i, 0)], path[i+1:]
+}
+
+// warnOfSecrets says which texts of an entry look like secrets. They are written as they were given: plait takes what
+// it is told.
+func (e *editing) warnOfSecrets(server string, entry config.Fields) {
+	literals(entry, "", func(path, value string) {
+		_, name := cutLast(path)
+		if !strings.Contains(value, "${") && isSecret(name, value) {
+			e.say("warning: %s.%s looks like a secret and is written as it is; better write ${NAME} there and set the variable NAME", server, path)
+		}
+	})
+}

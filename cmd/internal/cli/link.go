@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plait-mcp/plait/config"
+)
+
+type linkOptions struct {
+	editing
+
+	name  string
+	scope string
+	force bool
+}
+
+func newLink(a *app) *cobra.Command {
+	o := linkOptions{editing: editing{app: a}}
+	c := &cobra.Command{
+		Use: "link CLIENT", Short: "Write the one entry for plait into the file of an MCP client",
+		Long: `Write the one entry for plait into the file of an MCP client. Comments, order and everything else stay as they are, and
+what the file was before is kept beside it, as FILE.plait-backup-1. plait unlink takes the entry back.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return runLink(&o, args[0]) },
+	}
+	o.flags(c)
+	o.linkFlags(c)
+	c.Flags().BoolVar(&o.force, "force", false, "replace an entry of that name that is not plait's")
+	return c
+}
+
+func (o *linkOptions) linkFlags(c *cobra.Command) {
+	c.Flags().StringVar(&o.name, "name", "plait", "the `name` of the entry")
+	c.Flags().StringVar(&o.scope, "scope", "user", "whose `file`: user, or project for the one in the current folder")
+}
+
+// target returns the client, its file with the keys of the entry, and what it holds.
+func (o *linkOptions) target(name string) (mcpClient, []string, *draft, error) {
+	client, err := findClient(name)
+	if err != nil {
+		return client, nil, nil, err
+	}
+	p, err := o.places()
+	if err != nil {
+		return client, nil, nil, err
+	}
+	path := client.user(p)
+	switch {
+	case o.scope == "project" && client.local == "":
+		return client, nil, nil, coded(idNoClient, "%s has no file for a project; leave --scope out", client.title)
+	case o.scope == "project":
+		path = filepath.Join(p.folder, filepath.FromSlash(client.local))
+	case o.scope != "user":
+		return client, nil, nil, usagef("--scope is user or project, not %q", o.scope)
+	}
+	d, err := open(path)
+	if err != nil {
+		return client, nil, nil, err
+	}
+	o.learnSecrets(d.doc)
+	return client, append(slices.Clone(client.keys), o.name), d, nil
+}
+
+func runLink(o *linkOptions, name string) error {
+	client, keys, d, err := o.target(name)
+	if err != nil {
+		return err
+	}
+	entry, err := o.entry(client)
+	if err != nil {
+		return err
+	}
+	have, there := d.doc.Get(keys...)
+	switch {
+	case there && equal(have, entry):
+		o.say("%s is linked already, in %s", client.title, d.path)
+		return nil
+	case there && !o.isPlait(fieldsOf(have, there)) && !o.force:
+		return coded(idNotOurs, "%s: %q is there already and does not start plait; choose another name with --name, or replace it with --force",
+			d.doc.Pos(keys...), o.name)
+	case there:
+		text, err := d.doc.Remove(keys)
+		if err != nil {
+			return err
+		}
+		if err := d.set(text); err != nil {
+			return err
+		}
+	}
+	if err := d.put(keys, entry); err != nil {
+		return err
+	}
+	done := fmt.Sprintf("linked plait into %s, as %q in %s", client.title, o.name, d.path)
+	if d.before != nil && !o.dryRun {
+		backup, err := writeBackup(d.path, d.before)
+		if err != nil {
+			return err
+		}
+		done += "; what it was before is in " + backup
+	}
+	return o.finish(d, done+"\nnext: "+client.next)
+}
+
+// entry returns what the client starts: this plait with the configuration of today.
+func (o *linkOptions) entry(client mcpClient) (config.Fields, error) {
+	path := o.configFile
+	if path == "" {
+		found, err := config.Find(o.env.LookupEnv)
+		if err != nil {
+			return nil, usagef("%w", err)
+		}
+		path = found
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, there, err := config.ReadFile(path); err != nil || !there {
+		return nil, usagef("%s cannot be read; name a configuration file with --config FILE, or make one with plait add or plait import", path)
+	}
+	command, err := o.env.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return client.entry(command, []any{"serve", "--config", path}), nil
+}
+
+// backupName returns the name of a backup beside a file.
+func backupName(path string, n int) string { return fmt.Sprintf("%s.plait-backup-%d", path, n) }
+
+// writeBackup writes what a file was before beside it, for its owner only, and returns where.
+func writeBackup(path string, data []byte) (string, error) {
+	for n := 1; ; n++ {
+		name := backupName(path, n)
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("keep a backup: %w", err)
+		}
+		_, err = f.Write(data)
+		return name, errors.Join(err, f.Close())
+	}
+}
+
+func newUnlink(a *app) *cobra.Command {
+	o := linkOptions{editing: editing{app: a}}
+	c := &cobra.Command{
+		Use: "unlink CLIENT", Short: "Take the entry for plait out of the file of an MCP client",
+		Long: `Take the entry for plait out of the file of an MCP client. When nothing else changed since plait link, the file is what it was
+before, byte for byte.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return runUnlink(&o, args[0]) },
+	}
+	o.dryFlag(c)
+	o.linkFlags(c)
+	return c
+}
+
+func runUnlink(o *linkOptions, name string) error {
+	client, keys, d, err := o.target(name)
+	if err != nil {
+		return err
+	}
+	have, there := d.doc.Get(keys...)
+	switch {
+	case !there:
+		return coded(idNotOurs, "%s has no entry %q in %s; name another with --name", client.title, o.name, d.path)
+	case !o.isPlait(fieldsOf(have, there)):
+		return coded(idNotOurs, "%s: %q does not start plait; take it out by hand", d.doc.Pos(keys...), o.name)
+	}
+	backup, before := d.linkedFrom(keys, fieldsOf(have, there))
+	if backup == "" && d.isMade(keys, fieldsOf(have, there), nil) && !o.dryRun {
+		o.say("took %q out of %s, which held nothing else and is gone\nnext: %s", o.name, d.path, client.next)
+		return os.Remove(d.path)
+	}
+	if backup == "" {
+		if before, err = d.doc.Remove(keys); err != nil {
+			return err
+		}
+	}
+	if err := d.set(before); err != nil {
+		return err
+	}
+	if err := o.finish(d, fmt.Sprintf("took %q out of %s\nnext: %s", o.name, d.path, client.next)); err != nil || backup == "" || o.dryRun {
+		return err
+	}
+	return os.Remove(backup)
+}
+
+// linkedFrom returns the newest backup of the file that link made the present text of, and its content; nothing when
+// the file was changed since.
+func (d *draft) linkedFrom(keys []string, entry config.Fields) (string, []byte) {
+	backup, content := "", []byte(nil)
+	for n := 1; ; n++ {
+		data, there, err := config.ReadFile(backupName(d.path, n))
+		if err != nil || !there {
+			return backup, content
+		}
+		if d.isMade(keys, entry, data) {
+			backup, content = backupName(d.path, n), data
+		}
+	}
+}
+
+// isMade tells whether link makes the present text of another one.
+func (d *draft) isMade(keys []string, entry config.Fields, from []byte) bool {
+	old := &draft{path: d.path}
+	return old.set(from) == nil && old.put(keys, entry) == nil && bytes.Equal(old.after, d.before)
+}
