@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// IDEdit is a change that cannot be made in the text of a file without changing something else.
+const IDEdit = "PLAIT-CMD-102"
+
 // Document is a file as text, in any of the formats, for edits that keep everything else as it is: comments, order,
 // indentation, line endings, anchors. It is immutable; an edit returns the new text.
 type Document struct {
@@ -148,7 +151,7 @@ func (d *Document) refuse(keys []string, msg string) error {
 // cannot returns the reason why an edit cannot be made in the text as it is.
 func (d *Document) cannot(keys []string, why string) error {
 	return Problems{{
-		ID: "PLAIT-CMD-102", Pos: d.Pos(keys...), Path: strings.Join(keys, "."),
+		ID: IDEdit, Pos: d.Pos(keys...), Path: strings.Join(keys, "."),
 		Msg: "cannot be edited without changing something else: " + why, Hint: "edit the file by hand",
 	}}
 }

@@ -29,8 +29,9 @@ func TestMain(m *testing.M) {
 	name := os.Getenv("PLAIT_TEST_PROGRAM")
 	if name == "" {
 		testscript.Main(m, map[string]func(){
-			"plait": func() { os.Exit(cli.Main(os.Args[1:], cli.OS())) },
-			"talk":  func() { os.Exit(talk()) },
+			"plait":  func() { os.Exit(cli.Main(os.Args[1:], cli.OS())) },
+			"talk":   func() { os.Exit(talk()) },
+			"starts": func() { os.Exit(starts()) },
 		})
 	}
 	run, ok := programs[name]

@@ -29,7 +29,7 @@ import (
 //	proxy VARIABLE URL          starts an HTTP proxy that takes every host for that of URL, and puts its own URL
 //	                            into the variable
 //
-// and two programs: plait, and talk (see talk).
+// and three programs: plait, talk (see talk) and starts (see starts).
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -133,6 +133,26 @@ func talk() int {
 	in.Close()
 	_, _ = io.Copy(io.Discard, answers)
 	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode()
+}
+
+// starts is a program: `starts FILE NAME` runs what the client's file FILE has under the name NAME, as the client would.
+func starts() int {
+	var file struct {
+		MCPServers map[string]struct {
+			Command string
+			Args    []string
+		}
+	}
+	text, err := os.ReadFile(os.Args[1])
+	if err := errors.Join(err, json.Unmarshal(text, &file)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	entry := file.MCPServers[os.Args[2]]
+	cmd := exec.Command(entry.Command, entry.Args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	_ = cmd.Run()
 	return cmd.ProcessState.ExitCode()
 }
 

@@ -48,7 +48,7 @@ The command line of another program may be pasted, as it is or in quotes:
 		Example: `  plait add linear --url https://mcp.linear.app/mcp --header 'Authorization: Bearer ${LINEAR_TOKEN}'
   plait add files -- npx -y @modelcontextprotocol/server-filesystem /srv`,
 		DisableFlagParsing: true, // a pasted line has the flags of its own program
-		RunE:               func(c *cobra.Command, args []string) error { return o.parse(c, args) },
+		RunE:               o.parse,
 	}
 	f := c.Flags()
 	f.StringVar(&o.url, "url", "", "the `address` of the server")

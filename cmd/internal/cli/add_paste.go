@@ -78,34 +78,26 @@ func pastedFlags() map[string]string {
 func parseAddLine(words []string) (*newEntry, error) {
 	var n newEntry
 	var rest []string
-	for i := 0; i < len(words); i++ {
-		flag, value, joined := strings.Cut(words[i], "=")
-		meaning, takes := pastedFlags()[flag]
+	for len(words) > 0 {
+		word := words[0]
+		flag, _, _ := strings.Cut(word, "=")
+		_, takes := pastedFlags()[flag]
 		switch {
-		case words[i] == "--":
-			rest = append(rest, words[i+1:]...)
-			i = len(words)
+		case word == "--":
+			rest, words = append(rest, words[1:]...), nil
 		case takes:
-			if !joined {
-				if i++; i >= len(words) {
-					return nil, errors.New(flag + " has no value")
-				}
-				value = words[i]
+			var err error
+			if words, err = n.takeFlag(words); err != nil {
+				return nil, err
 			}
-			n.flag(meaning, value)
-			for !joined && i+1 < len(words) && isMore(meaning, words[i+1]) { // claude takes several
-				i++
-				n.flag(meaning, words[i])
-			}
-		case strings.HasPrefix(words[i], "-") && len(rest) < 2:
-			if flag != "--trust" && flag != "--client-secret" {
-				return nil, errors.New("unknown flag " + flag)
-			}
+		case strings.HasPrefix(word, "-") && word != "--trust" && word != "--client-secret":
+			return nil, errors.New("unknown flag " + flag)
+		case strings.HasPrefix(word, "-"):
+			words = words[1:]
 		default:
-			rest = append(rest, words[i])
-			if len(rest) == 2 && !isURL(words[i]) && (n.transport == "" || n.transport == "stdio") { // what follows is its own
-				rest = append(rest, withoutDashes(words[i+1:])...)
-				i = len(words)
+			rest, words = append(rest, word), words[1:]
+			if len(rest) == 2 && !isURL(word) && (n.transport == "" || n.transport == "stdio") { // what follows is its own
+				rest, words = append(rest, withoutDashes(words)...), nil
 			}
 		}
 	}
@@ -117,6 +109,27 @@ func parseAddLine(words []string) (*newEntry, error) {
 		n.url, n.command = n.command[0], nil
 	}
 	return &n, nil
+}
+
+// takeFlag reads the flag that words start with, and all its values; it returns the words after them.
+func (n *newEntry) takeFlag(words []string) ([]string, error) {
+	flag, value, joined := strings.Cut(words[0], "=")
+	meaning := pastedFlags()[flag]
+	words = words[1:]
+	if joined {
+		n.flag(meaning, value)
+		return words, nil
+	}
+	if len(words) == 0 {
+		return nil, errors.New(flag + " has no value")
+	}
+	n.flag(meaning, words[0])
+	words = words[1:]
+	for len(words) > 0 && isMore(meaning, words[0]) { // claude takes several
+		n.flag(meaning, words[0])
+		words = words[1:]
+	}
+	return words, nil
 }
 
 // withoutDashes returns the words without the first "--".

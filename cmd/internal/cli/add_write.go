@@ -27,7 +27,7 @@ const (
 
 // coded returns a usage error with its id.
 func coded(id, format string, args ...any) error {
-	return usagef("%w (%s)", fmt.Errorf(format, args...), id)
+	return usagef("%w [%s]", fmt.Errorf(format, args...), id)
 }
 
 // editing is what the commands that edit a configuration file have in common.
@@ -66,7 +66,8 @@ func open(path string) (*draft, error) {
 		data = []byte{}
 	}
 	d := &draft{path: path, before: data}
-	return d, d.set(data)
+	err = d.set(data)
+	return d, err
 }
 
 // set makes text the content of the draft.
@@ -116,32 +117,40 @@ func (e *editing) check(ctx context.Context, d *draft, servers ...string) error 
 		return err
 	}
 	if err != nil && len(servers) == 0 {
-		if _, was := config.Parse(ctx, d.path, d.before, config.Options{LookupEnv: e.env.LookupEnv}); was != nil {
-			return nil // it was wrong before: taking something out does no harm
+		_, was := config.Parse(ctx, d.path, d.before, config.Options{LookupEnv: e.env.LookupEnv})
+		if was != nil {
+			wrong = nil // it was wrong before: taking something out does no harm
 		}
 	}
-	if cfg != nil {
-		for _, s := range cfg.Servers {
-			if !slices.Contains(servers, s.Name) {
-				continue
-			}
-			for _, p := range s.Problems {
-				if p.Unset {
-					unset = append(unset, p)
-				} else {
-					wrong = append(wrong, p)
-				}
-			}
+	for _, p := range problemsOf(cfg, servers) {
+		if p.Unset {
+			unset = append(unset, p)
+		} else {
+			wrong = append(wrong, p)
 		}
 	}
 	if len(wrong) > 0 {
-		e.say("plait: nothing is written: the file would have %s (%s)", count(len(wrong), "problem"), idRefused)
+		e.say("plait: nothing is written: the file would have %s [%s]", count(len(wrong), "problem"), idRefused)
 		return wrong
 	}
 	for _, p := range unset {
 		e.say("note: %s", p.Error())
 	}
 	return nil
+}
+
+// problemsOf returns the problems of the servers that are named.
+func problemsOf(cfg *config.Config, servers []string) config.Problems {
+	var all config.Problems
+	if cfg == nil {
+		return nil
+	}
+	for _, s := range cfg.Servers {
+		if slices.Contains(servers, s.Name) {
+			all = append(all, s.Problems...)
+		}
+	}
+	return all
 }
 
 // finish writes the draft and says so, or shows the difference.
@@ -172,7 +181,7 @@ func (e *editing) learnSecrets(doc *config.Document) {
 	root, _ := doc.Get()
 	found := &config.Server{}
 	literals(root, "", func(path, value string) {
-		_, name := cutLast(path)
+		name := lastKey(path)
 		if isSecret(name, value) {
 			found.Secrets = append(found.Secrets, config.Secret(value))
 		}
@@ -200,17 +209,14 @@ func literals(value any, path string, visit func(path, value string)) {
 	}
 }
 
-// cutLast returns what stands before and after the last dot.
-func cutLast(path string) (string, string) {
-	i := strings.LastIndexByte(path, '.')
-	return path[:max(i, 0)], path[i+1:]
-}
+// lastKey returns what stands after the last dot.
+func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
 // warnOfSecrets says which texts of an entry look like secrets. They are written as they were given: plait takes what
 // it is told.
 func (e *editing) warnOfSecrets(server string, entry config.Fields) {
 	literals(entry, "", func(path, value string) {
-		_, name := cutLast(path)
+		name := lastKey(path)
 		if !strings.Contains(value, "${") && isSecret(name, value) {
 			e.say("warning: %s.%s looks like a secret and is written as it is; better write ${NAME} there and set the variable NAME", server, path)
 		}

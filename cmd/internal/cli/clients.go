@@ -145,7 +145,7 @@ func zedSettings(p places) string {
 func findClient(name string) (mcpClient, error) {
 	var names []string
 	for _, c := range clients() {
-		if c.name == strings.ToLower(name) {
+		if strings.EqualFold(c.name, name) {
 			return c, nil
 		}
 		names = append(names, c.name)

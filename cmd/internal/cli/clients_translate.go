@@ -140,7 +140,8 @@ func (t *translated) header(name, value string) {
 	for i, f := range t.entry {
 		if f.Key == "headers" {
 			headers, _ := f.Value.(config.Fields)
-			t.entry[i].Value = append(headers, config.Field{Key: name, Value: value})
+			headers = append(headers, config.Field{Key: name, Value: value})
+			t.entry[i].Value = headers
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -117,7 +118,7 @@ func (o *importOptions) reason(d *draft, f offer, name string) string {
 }
 
 // equal compares entries, whatever the order of their keys.
-func equal(a, b any) bool { return string(inOrder(a)) == string(inOrder(b)) }
+func equal(a, b any) bool { return bytes.Equal(inOrder(a), inOrder(b)) }
 
 func inOrder(value any) []byte {
 	text, _ := json.Marshal(asMap(value)) // JSON of texts, numbers, lists and maps

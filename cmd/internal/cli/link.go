@@ -42,71 +42,86 @@ func (o *linkOptions) linkFlags(c *cobra.Command) {
 	c.Flags().StringVar(&o.scope, "scope", "user", "whose `file`: user, or project for the one in the current folder")
 }
 
-// target returns the client, its file with the keys of the entry, and what it holds.
-func (o *linkOptions) target(name string) (mcpClient, []string, *draft, error) {
+// target is the file of a client and the keys of plait's entry in it.
+type target struct {
+	*draft
+
+	client mcpClient
+	keys   []string
+}
+
+// entry returns what stands under the keys now.
+func (t *target) entry() (config.Fields, bool) {
+	have, there := t.doc.Get(t.keys...)
+	fields, _ := have.(config.Fields)
+	return fields, there
+}
+
+// target returns that of the flags.
+func (o *linkOptions) target(name string) (*target, error) {
 	client, err := findClient(name)
 	if err != nil {
-		return client, nil, nil, err
+		return nil, err
 	}
 	p, err := o.places()
 	if err != nil {
-		return client, nil, nil, err
+		return nil, err
 	}
 	path := client.user(p)
 	switch {
 	case o.scope == "project" && client.local == "":
-		return client, nil, nil, coded(idNoClient, "%s has no file for a project; leave --scope out", client.title)
+		return nil, coded(idNoClient, "%s has no file for a project; leave --scope out", client.title)
 	case o.scope == "project":
 		path = filepath.Join(p.folder, filepath.FromSlash(client.local))
 	case o.scope != "user":
-		return client, nil, nil, usagef("--scope is user or project, not %q", o.scope)
+		return nil, usagef("--scope is user or project, not %q", o.scope)
 	}
 	d, err := open(path)
 	if err != nil {
-		return client, nil, nil, err
+		return nil, err
 	}
 	o.learnSecrets(d.doc)
-	return client, append(slices.Clone(client.keys), o.name), d, nil
+	return &target{d, client, append(slices.Clone(client.keys), o.name)}, nil
 }
 
 func runLink(o *linkOptions, name string) error {
-	client, keys, d, err := o.target(name)
+	t, err := o.target(name)
 	if err != nil {
 		return err
 	}
-	entry, err := o.entry(client)
+	entry, err := o.entry(t.client)
 	if err != nil {
 		return err
 	}
-	have, there := d.doc.Get(keys...)
+	have, there := t.entry()
 	switch {
 	case there && equal(have, entry):
-		o.say("%s is linked already, in %s", client.title, d.path)
+		o.say("%s is linked already, in %s", t.client.title, t.path)
 		return nil
-	case there && !o.isPlait(fieldsOf(have, there)) && !o.force:
+	case there && !o.isPlait(have) && !o.force:
 		return coded(idNotOurs, "%s: %q is there already and does not start plait; choose another name with --name, or replace it with --force",
-			d.doc.Pos(keys...), o.name)
+			t.doc.Pos(t.keys...), o.name)
 	case there:
-		text, err := d.doc.Remove(keys)
+		text, err := t.doc.Remove(t.keys)
 		if err != nil {
 			return err
 		}
-		if err := d.set(text); err != nil {
+		if err := t.set(text); err != nil {
 			return err
 		}
 	}
-	if err := d.put(keys, entry); err != nil {
+	if err := t.put(t.keys, entry); err != nil {
 		return err
 	}
-	done := fmt.Sprintf("linked plait into %s, as %q in %s", client.title, o.name, d.path)
-	if d.before != nil && !o.dryRun {
-		backup, err := writeBackup(d.path, d.before)
+	done := fmt.Sprintf("linked plait into %s, as %q in %s", t.client.title, o.name, t.path)
+	if t.before != nil && !o.dryRun {
+		backup, err := writeBackup(t.path, t.before)
 		if err != nil {
 			return err
 		}
 		done += "; what it was before is in " + backup
 	}
-	return o.finish(d, done+"\nnext: "+client.next)
+	return o.finish(t.draft, done+"\nnext: "+t.client.next)
 }
 
 // entry returns what the client starts: this plait with the configuration of today.
@@ -167,31 +182,31 @@ before, byte for byte.`,
 }
 
 func runUnlink(o *linkOptions, name string) error {
-	client, keys, d, err := o.target(name)
+	t, err := o.target(name)
 	if err != nil {
 		return err
 	}
-	have, there := d.doc.Get(keys...)
+	have, there := t.entry()
 	switch {
 	case !there:
-		return coded(idNotOurs, "%s has no entry %q in %s; name another with --name", client.title, o.name, d.path)
-	case !o.isPlait(fieldsOf(have, there)):
-		return coded(idNotOurs, "%s: %q does not start plait; take it out by hand", d.doc.Pos(keys...), o.name)
+		return coded(idNotOurs, "%s has no entry %q in %s; name another with --name", t.client.title, o.name, t.path)
+	case !o.isPlait(have):
+		return coded(idNotOurs, "%s: %q does not start plait; take it out by hand", t.doc.Pos(t.keys...), o.name)
 	}
-	backup, before := d.linkedFrom(keys, fieldsOf(have, there))
-	if backup == "" && d.isMade(keys, fieldsOf(have, there), nil) && !o.dryRun {
-		o.say("took %q out of %s, which held nothing else and is gone\nnext: %s", o.name, d.path, client.next)
-		return os.Remove(d.path)
+	backup, before := t.linkedFrom(have)
+	if backup == "" && t.isMade(have, nil) && !o.dryRun {
+		o.say("took %q out of %s, which held nothing else and is gone\nnext: %s", o.name, t.path, t.client.next)
+		return os.Remove(t.path)
 	}
 	if backup == "" {
-		if before, err = d.doc.Remove(keys); err != nil {
+		if before, err = t.doc.Remove(t.keys); err != nil {
 			return err
 		}
 	}
-	if err := d.set(before); err != nil {
+	if err := t.set(before); err != nil {
 		return err
 	}
-	if err := o.finish(d, fmt.Sprintf("took %q out of %s\nnext: %s", o.name, d.path, client.next)); err != nil || backup == "" || o.dryRun {
+	if err := o.finish(t.draft, fmt.Sprintf("took %q out of %s\nnext: %s", o.name, t.path, t.client.next)); err != nil || backup == "" || o.dryRun {
 		return err
 	}
 	return os.Remove(backup)
@@ -199,21 +214,21 @@ func runUnlink(o *linkOptions, name string) error {
 
 // linkedFrom returns the newest backup of the file that link made the present text of, and its content; nothing when
 // the file was changed since.
-func (d *draft) linkedFrom(keys []string, entry config.Fields) (string, []byte) {
+func (t *target) linkedFrom(entry config.Fields) (string, []byte) {
 	backup, content := "", []byte(nil)
 	for n := 1; ; n++ {
-		data, there, err := config.ReadFile(backupName(d.path, n))
+		data, there, err := config.ReadFile(backupName(t.path, n))
 		if err != nil || !there {
 			return backup, content
 		}
-		if d.isMade(keys, entry, data) {
-			backup, content = backupName(d.path, n), data
+		if t.isMade(entry, data) {
+			backup, content = backupName(t.path, n), data
 		}
 	}
 }
 
 // isMade tells whether link makes the present text of another one.
-func (d *draft) isMade(keys []string, entry config.Fields, from []byte) bool {
-	old := &draft{path: d.path}
-	return old.set(from) == nil && old.put(keys, entry) == nil && bytes.Equal(old.after, d.before)
+func (t *target) isMade(entry config.Fields, from []byte) bool {
+	old := &draft{path: t.path}
+	return old.set(from) == nil && old.put(t.keys, entry) == nil && bytes.Equal(old.after, t.before)
 }
