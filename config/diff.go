@@ -116,7 +116,7 @@ func change(before, now *Server) Change {
 	for f := range v.Type().Fields() {
 		name := f.Tag.Get("koanf")
 		switch f.Name {
-		case "Name", "Pos", "Problems":
+		case "Name", "Pos", "Problems", "Secrets": // the secrets stand in other fields, too
 			continue
 		case "Sums":
 			name = ""

@@ -17,7 +17,7 @@ import (
 // relabel are the fields of a server that its connection does not depend on; all others do.
 var relabel = []string{
 	"Name", "Pos", "Prefix", "CallTimeout", "Methods", "Required", "MaxConcurrent", "MaxResultBytes", "Tools", "Prompts",
-	"Resources", "Profile",
+	"Resources", "Profile", "Secrets",
 }
 
 // TestFingerprintFields changes each field of a server: every one either reconnects or is known to only relabel, and
@@ -43,7 +43,7 @@ func TestFingerprintFields(t *testing.T) {
 			switch {
 			case field.Name == "Name":
 				want = config.Start
-			case field.Name == "Pos":
+			case field.Name == "Pos", field.Name == "Secrets": // which stand in other fields, too
 				want = config.Keep
 			case same:
 				want = config.Relabel
