@@ -25,6 +25,8 @@ const (
 	listenFirst  = time.Second
 	listenLast   = 5 * time.Minute
 	listenLasted = 10 * time.Second // a stream that lasted so long was one
+	// maxUnheard is how many times in a row there is no HTTP answer at all until the Conn is given up.
+	maxUnheard = 8
 )
 
 // stream is a stream of events that brings messages.
@@ -167,6 +169,7 @@ func (h *httpConn) listen(ctx context.Context) error {
 	at := cursor{retry: defaultRetry}
 	last := -1 // the status that was logged
 	opened := false
+	unheard := 0
 	for {
 		s, err := h.get(ctx, at, h.idleStream)
 		var wait time.Duration
@@ -181,6 +184,13 @@ func (h *httpConn) listen(ctx context.Context) error {
 			return err
 		default:
 			wait = max(pause.NextBackOff(), retryAfterOf(err))
+		}
+		if unheard++; err == nil || statusOf(err) != 0 {
+			unheard = 0
+		}
+		if unheard == maxUnheard {
+			h.lose(err.Error())
+			return err
 		}
 		if status := statusOf(err); status != last {
 			last = status
