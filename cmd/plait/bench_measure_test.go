@@ -76,6 +76,9 @@ func measures() []measure {
 		{"list/servers=100", repeat(5, list(100, 10))},
 		{"idle", idle},
 		{"list/servers=99+dead", dead},
+		{"initialize/servers=100/snapshot=yes", remembering(100)},
+		{"list/servers=17+bad=3/snapshot=no", repeat(3, badDay(false))},
+		{"list/servers=17+bad=3/snapshot=yes", repeat(5, badDay(true))},
 	}
 }
 

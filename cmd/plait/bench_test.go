@@ -119,6 +119,9 @@ func rows() []row {
 		{"99 servers and a dead one: first list", "list/servers=99+dead", wall, 0, 3300 * ms},
 		{"… a call to another meanwhile", "list/servers=99+dead", during, 0, 500 * ms},
 		{"… calls to another afterwards: p50", "list/servers=99+dead", p50, 0, 0},
+		{"spawn to initialize, 100 servers, with snapshots", "initialize/servers=100/snapshot=yes", wall, 0, 10 * ms},
+		{"20 servers, 3 of them bad: first list", "list/servers=17+bad=3/snapshot=no", wall, 0, 3300 * ms},
+		{"… with snapshots", "list/servers=17+bad=3/snapshot=yes", wall, 0, 100 * ms},
 	}
 }
 
