@@ -239,6 +239,7 @@ profiles:
 	for _, tt := range []struct {
 		file, profile string
 		servers       []string
+		none          bool
 		want, chosen  string
 	}{
 		{file: "plait.yaml", want: "a b"},
@@ -251,9 +252,10 @@ profiles:
 		{file: "plait.yaml", servers: []string{"x", "a"}, want: `plait.yaml: there is no server "x"; there are a, b, c [PLAIT-CFG-031]`},
 		{file: "default.yaml", want: "a", chosen: "default"},
 		{file: "default.yaml", profile: "all", want: "a b", chosen: "all"},
+		{file: "default.yaml", none: true, want: "a b"},
 	} {
 		cfg, err := config.Load(t.Context(), filepath.Join(folder, tt.file), config.Options{
-			LookupEnv: environment, Profile: tt.profile, Servers: tt.servers,
+			LookupEnv: environment, Profile: tt.profile, Servers: tt.servers, NoDefaultProfile: tt.none,
 		})
 		got := names(cfg)
 		if err != nil {

@@ -12,7 +12,9 @@ type Options struct {
 	LookupEnv func(name string) (string, bool) // usually os.LookupEnv
 	Profile   string                           // the profile to choose; "" for that named default, if there is one
 	Servers   []string                         // the names of the servers to choose, nil for all
-	Offline   bool                             // run no command and fetch nothing: what a ${exec:…} stands for is left out, unchecked
+
+	NoDefaultProfile bool // do not choose the profile default by itself
+	Offline          bool // run no command and fetch nothing: what a ${exec:…} stands for is left out, unchecked
 }
 
 // Load reads and checks the file at path, and over it the local file beside it; see Parse.

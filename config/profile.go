@@ -19,7 +19,7 @@ func (l *loader) choice(f *file, cfg *Config) func(server string) bool {
 		}
 	}
 	cfg.Profile = l.options.Profile
-	if _, ok := f.Profiles[defaultProfile]; ok && cfg.Profile == "" {
+	if _, ok := f.Profiles[defaultProfile]; ok && cfg.Profile == "" && !l.options.NoDefaultProfile {
 		cfg.Profile = defaultProfile
 	}
 	chosen := f.Profiles[cfg.Profile]

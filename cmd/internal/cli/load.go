@@ -27,8 +27,12 @@ func (a *app) logFlags(c *cobra.Command) {
 }
 
 // load reads the configuration file, or finds one when file is "". From then on its secrets are taken out
-// of what is said.
+// of what is said. Beside an error there may be a Config that says which files were read, as of config.Load.
 func (a *app) load(ctx context.Context, file string) (*config.Config, error) {
+	return a.loadWith(ctx, file, a.loading())
+}
+
+func (a *app) loadWith(ctx context.Context, file string, o config.Options) (*config.Config, error) {
 	if file == "" {
 		found, err := config.Find(a.env.LookupEnv)
 		if err != nil {
@@ -36,9 +40,9 @@ func (a *app) load(ctx context.Context, file string) (*config.Config, error) {
 		}
 		file = found
 	}
-	cfg, err := config.Load(ctx, file, a.loading())
+	cfg, err := config.Load(ctx, file, o)
 	if err != nil {
-		return nil, err
+		return cfg, err
 	}
 	a.redact.learn(cfg)
 	return cfg, nil

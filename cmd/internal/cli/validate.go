@@ -13,9 +13,10 @@ import (
 )
 
 type validateOptions struct {
-	file   string
-	strict bool
-	json   bool
+	file    string
+	strict  bool
+	json    bool
+	offline bool
 }
 
 func newValidate(a *app) *cobra.Command {
@@ -25,8 +26,9 @@ func newValidate(a *app) *cobra.Command {
 		Short: "Check a configuration file and report every problem",
 		Long: `Check a configuration file and report every problem with its place and what to do.
 
-A variable that is not set here may be set where plait serves: it is reported, and an error with --strict only.
-A mistake in one server switches that server off when serving, and the others work.`,
+All servers that are not disabled are checked, or those of --profile and --server. A variable that is not set here may
+be set where plait serves: it is reported, and an error with --strict only. A mistake in one server switches that server
+off when serving, and the others work, unless the server is required.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file = a.configFile
@@ -38,6 +40,7 @@ A mistake in one server switches that server off when serving, and the others wo
 	}
 	a.configFlag(c)
 	c.Flags().BoolVar(&o.strict, "strict", false, "exit 2 for variables that are not set and for warnings, too")
+	c.Flags().BoolVar(&o.offline, "offline", false, "run no command for a secret and fetch no layer")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return c
 }
@@ -63,14 +66,18 @@ type verdict struct {
 
 func runValidate(ctx context.Context, a *app, o validateOptions) error {
 	v := verdict{Problems: []finding{}}
-	cfg, err := a.load(ctx, o.file)
+	loading := a.loading()
+	loading.Offline, loading.NoDefaultProfile = o.offline, true
+	cfg, err := a.loadWith(ctx, o.file, loading)
 	var fatal config.Problems
 	if err != nil && !errors.As(err, &fatal) {
 		return err
 	}
 	v.File = o.file
 	v.add("error", fatal)
-	if cfg != nil {
+	if err != nil {
+		cfg = nil
+	} else {
 		v.File = cfg.Path
 		v.add("error", cfg.Problems())
 		v.add("warning", cfg.Warnings)
