@@ -25,6 +25,7 @@ import (
 //
 //	exits CODE COMMAND ARG...   runs a program that exits with exactly this code
 //	serve VARIABLE              starts a story server over Streamable HTTP and puts its URL into the variable
+//	internet HOST...            puts a story server at https://HOST (see internet)
 //	refuse VARIABLE             puts the URL of a server into the variable that is gone already
 //	proxy VARIABLE URL          starts an HTTP proxy that takes every host for that of URL, and puts its own URL
 //	                            into the variable
@@ -39,14 +40,20 @@ func TestScript(t *testing.T) {
 				variable, value, _ := strings.Cut(folder, "=")
 				env.Setenv(variable, value)
 			}
+			clients, err := filepath.Abs(filepath.Join(root, "config", "testdata", "clients"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("CLIENTS", clients)            // files as other programs write them
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program takes a second to end under -race
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"serve":  serveStory,
-			"refuse": refuse,
-			"proxy":  proxy,
+			"exits":    exits,
+			"serve":    serveStory,
+			"refuse":   refuse,
+			"internet": internet,
+			"proxy":    proxy,
 		},
 	})
 }
