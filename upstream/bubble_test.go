@@ -28,6 +28,8 @@ type bubble struct {
 	requests atomic.Int64 // that reached the server, or would have
 	dead     atomic.Bool  // nothing listens
 
+	subscriber *nobody
+
 	mu    sync.Mutex
 	conns []net.Conn
 }
@@ -62,7 +64,7 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 func inBubble(t *testing.T, cfg config.Server, handler http.HandlerFunc, f func(b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, listener: &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}}
+		b := &bubble{t: t, subscriber: &nobody{}, listener: &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}}
 		cfg := cfg
 		cfg.Name, cfg.Type, cfg.URL = "s", config.HTTP, "http://server.test/mcp"
 		if cfg.ConnectTimeout == 0 {
@@ -139,6 +141,21 @@ func (b *bubble) open() (*Session, func()) {
 	sessions := b.set.Open(client, Hello{Version: protocol.Latest, Params: jsonrpc.Raw(
 		`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)})
 	return sessions[0], func() { b.set.Release(client, sessions) }
+}
+
+// openAll opens sessions of n clients.
+func (b *bubble) openAll(n int) ([]*Session, func()) {
+	var sessions []*Session
+	var releases []func()
+	for range n {
+		s, release := b.open()
+		sessions, releases = append(sessions, s), append(releases, release)
+	}
+	return sessions, func() {
+		for _, release := range releases {
+			release()
+		}
+	}
 }
 
 // call makes one call.

@@ -17,6 +17,17 @@ func (s *Session) doze(ctx context.Context) {
 	}
 }
 
+// needed reports whether a client has something that only a connection keeps: a subscription, or a list of which
+// nothing is known. The state is locked.
+func (s *Session) needed() bool {
+	for i := range s.lists {
+		if s.lists[i].wanted && s.lists[i].read.IsZero() {
+			return true
+		}
+	}
+	return len(s.subs) > 0
+}
+
 // rouse has a session that is idle connect. The state is locked.
 func (s *Session) rouse() {
 	if s.state == Idle {

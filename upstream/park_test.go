@@ -209,12 +209,8 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 		m.ServeHTTP(w, r)
 	}
 	inBubble(t, config.Server{Transport: config.HTTPOnly}, handler, func(b *bubble) {
-		var sessions []*Session
-		for range 20 {
-			s, release := b.open()
-			defer release()
-			sessions = append(sessions, s)
-		}
+		sessions, release := b.openAll(20)
+		defer release()
 		time.Sleep(time.Minute) //nolint:forbidigo // fake time
 		if n := most.Load(); n > tolerated {
 			b.t.Errorf("%d attempts at a time while nothing was known", n)

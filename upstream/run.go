@@ -21,20 +21,23 @@ const (
 
 // start starts the supervisor. A lazy session waits until it is used.
 func (s *Session) start(ctx context.Context) {
+	idle := false
 	s.change(func() {
-		if s.Server().Lazy {
+		if idle = s.Server().Lazy && !s.needed(); idle {
 			s.state = Idle
 		}
 	})
-	s.work.Go(func() { s.run(ctx) })
+	s.work.Go(func() {
+		if idle {
+			s.doze(ctx)
+		}
+		s.run(ctx)
+	})
 }
 
 // run is the supervisor: it returns when ctx ends.
 func (s *Session) run(ctx context.Context) {
 	defer s.change(func() { s.state, s.link = Closed, nil })
-	if s.Server().Lazy {
-		s.doze(ctx)
-	}
 	forgot := false // the last link was also lost, and soon
 	for s.admit(ctx) {
 		l, err := s.connect(ctx)
