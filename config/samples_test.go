@@ -194,3 +194,25 @@ func TestExample(t *testing.T) {
 		t.Errorf("Load = %+v, %v", cfg, err)
 	}
 }
+
+// TestDoc loads the example of the package documentation, in which every key is as it should be.
+func TestDoc(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(doc)) {
+		if text, ok := strings.CutPrefix(line, "//\t"); ok {
+			b.WriteString(text)
+		}
+	}
+	folder := t.TempDir()
+	for name, content := range map[string]string{"plait.yaml": b.String(), "team.yaml": "", ".env": "", "ca.pem": "", "c.pem": "", "c.key": ""} {
+		write(t, filepath.Join(folder, name), content)
+	}
+	cfg := load(t, filepath.Join(folder, "plait.yaml"))
+	if len(cfg.Warnings) > 0 || len(cfg.Servers) != 2 {
+		t.Errorf("%d servers, warnings: %v", len(cfg.Servers), cfg.Warnings)
+	}
+}
