@@ -89,7 +89,7 @@ func runConnect(ctx context.Context, a *app, o connectOptions, given func(flag s
 		return err
 	}
 	cfg.Log = log
-	return a.serve(ctx, cfg)
+	return a.serve(ctx, cfg, "")
 }
 
 // connectConfig makes the configuration of the one server and checks it as if it stood in a file.

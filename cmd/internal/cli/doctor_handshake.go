@@ -89,10 +89,10 @@ func greeted(ctx context.Context, conn transport.Conn, answer *jsonrpc.Message) 
 func reportHandshake(e *examination, s *config.Server, err error) {
 	var exit *transport.ExitError
 	var status *transport.StatusError
-	var exec *exec.Error
+	var start *exec.Error
 	isHTTP := errors.As(err, &status)
 	switch {
-	case errors.As(err, &exit), errors.As(err, &exec):
+	case errors.As(err, &exit), errors.As(err, &start):
 		e.fail(stepStart, err.Error(), "try its command in a terminal; env and envFile give it variables, inheritEnv those of plait")
 		return
 	case s.Type == config.Stdio:

@@ -34,6 +34,7 @@ type authority struct {
 }
 
 func newAuthority(t *testing.T) *authority {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +59,7 @@ func newAuthority(t *testing.T) *authority {
 
 // serve starts a server whose certificate is for a host, "" for the loopback address, and good for so long.
 func (a *authority) serve(t *testing.T, h http.Handler, host string, from, until time.Duration) string {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "leaf"},
 		NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(until),
@@ -80,6 +82,7 @@ func (a *authority) serve(t *testing.T, h http.Handler, host string, from, until
 }
 
 func plainServer(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s.URL

@@ -47,7 +47,7 @@ type query struct {
 // connect opens the session. The caller calls close.
 func (q *query) connect(ctx context.Context, g *gateway, onProgress func(jsonrpc.Raw)) error {
 	var err error
-	q.client, err = connect(ctx, func(out jsonrpc.Sender) jsonrpc.Handler {
+	q.client, err = connect(ctx, func(out jsonrpc.Sender) jsonrpc.Handler { //nolint:contextcheck // sessions live in the context of the Aggregator
 		s := g.Open(out)
 		q.status = s.Status
 		return s

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/plait-mcp/plait/aggregator/downstream"
+	"github.com/plait-mcp/plait/cmd/internal/control"
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
@@ -19,7 +22,9 @@ func newServe(a *app) *cobra.Command {
 		Short: "Serve all configured servers as one, on standard input and output",
 		Long: `Serve all configured servers as one MCP server, on standard input and output.
 
-This is the command that an MCP client starts. It ends when standard input ends, and on SIGTERM.`,
+This is the command that an MCP client starts. It ends when standard input ends, and on SIGTERM. A change of
+the configuration takes effect while it runs: when the file is saved, on SIGHUP, and with plait reload. A file
+with a mistake changes nothing. plait status shows what runs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runServe(c.Context(), a) },
 	}
@@ -30,41 +35,80 @@ This is the command that an MCP client starts. It ends when standard input ends,
 }
 
 func runServe(ctx context.Context, a *app) error {
+	signal.Ignore(syscall.SIGHUP) // from here on it ends nothing, but asks for a reload
 	cfg, err := a.load(ctx, a.configFile)
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, cfg)
+	return a.serve(ctx, cfg, cfg.Path)
 }
 
-// serve serves a configuration on standard input and output until that ends or ctx does.
-func (a *app) serve(ctx context.Context, cfg *config.Config) error {
+// serve serves a configuration on standard input and output until that ends or ctx does. When file is not "",
+// the configuration is read from there again, and changes while it serves.
+func (a *app) serve(ctx context.Context, cfg *config.Config, file string) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
 	g, err := a.open(ctx, cfg, a.logging(cfg.Log), a.snapshotFolder(cfg))
 	if err != nil {
 		return err
 	}
 	defer g.shut()
-	g.report(cfg)
-	err = downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
-		Open:  func(s jsonrpc.Sender) jsonrpc.Handler { return g.Open(s) },
-		Limit: cfg.Limits.Message,
-		Log:   g.log.Named("downstream"),
-	})
-	if errors.Is(err, context.Canceled) {
-		return nil // asked to end
+	g.report(nil, cfg)
+	l := newLive(a, g, cfg, file)
+	if file != "" {
+		signal.Notify(l.hangups, syscall.SIGHUP)
+		defer signal.Stop(l.hangups)
 	}
-	return err
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer end() // nobody is left to serve
+		return downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
+			Open:  func(s jsonrpc.Sender) jsonrpc.Handler { return g.Open(s) }, //nolint:contextcheck // sessions live in the context of the Aggregator
+			Limit: cfg.Limits.Message,
+			Log:   g.log.Named("downstream"),
+		})
+	})
+	group.Go(func() error {
+		l.run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		err := control.Serve(ctx, l, control.Options{
+			Folders: control.Folders(a.env.LookupEnv), Redact: a.redact.clean, Log: g.log.Named("control"),
+		})
+		if err != nil {
+			g.log.Warn("plait status and plait reload cannot reach this process", "err", err)
+		}
+		return nil
+	})
+	if err := group.Wait(); !errors.Is(err, context.Canceled) { // that is: asked to end
+		return err
+	}
+	return nil
 }
 
-// report logs, once, what is wrong with the configuration.
-func (g *gateway) report(cfg *config.Config) {
+// report logs what is wrong with a configuration and was not in the one before, which may be nil.
+func (g *gateway) report(before, cfg *config.Config) {
+	var known config.Problems
+	if before != nil {
+		known = append(slices.Clone(before.Warnings), before.Problems()...)
+	}
 	for _, w := range cfg.Warnings {
-		g.log.Warn("configuration", "at", w.Pos.String(), "path", w.Path, "problem", w.Msg, "hint", w.Hint)
+		if !slices.Contains(known, w) {
+			g.log.Warn("configuration", at(w)...)
+		}
 	}
 	for _, s := range cfg.Servers {
 		for _, p := range s.Problems {
-			g.log.Error("server is switched off", "server", s.Name, "at", p.Pos.String(), "path", p.Path, "problem", p.Msg, "hint", p.Hint)
+			if !slices.Contains(known, p) {
+				g.log.Error("server is switched off", append([]any{"server", s.Name}, at(p)...)...)
+			}
 		}
 	}
+}
+
+// at returns a problem as fields of a log line.
+func at(p config.Problem) []any {
+	return []any{"at", p.Pos.String(), "path", p.Path, "problem", p.Msg, "hint", p.Hint, "id", p.ID}
 }

@@ -10,7 +10,11 @@
 // Whatever leaves the process has passed Options.Redact.
 package control
 
-import "time"
+import (
+	"time"
+
+	"github.com/plait-mcp/plait/config"
+)
 
 // Status is what a process says of itself. plait status --json prints it.
 type Status struct {
@@ -89,4 +93,11 @@ type Explanation struct {
 	Reason   string   `json:"reason,omitempty"`
 	At       string   `json:"at,omitempty"` // file:line:column of the rule
 	Changes  []string `json:"changes,omitempty"`
+}
+
+// String returns "file:line:column: path: problem; hint".
+func (p Problem) String() string {
+	return config.Problem{
+		ID: p.ID, Pos: config.Pos{File: p.File, Line: p.Line, Col: p.Column}, Path: p.Path, Msg: p.Problem, Hint: p.Hint,
+	}.Error()
 }

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/plait-mcp/plait/aggregator"
+	"github.com/plait-mcp/plait/cmd/internal/control"
+	"github.com/plait-mcp/plait/config"
+)
+
+var errNoFile = errors.New("it serves without a configuration file; start it again with other flags")
+
+// Reload implements control.Handler.
+func (l *live) Reload(ctx context.Context) (control.Outcome, error) {
+	if l.file == "" {
+		return control.Outcome{}, errNoFile
+	}
+	answer := make(chan control.Outcome, 1)
+	select {
+	case l.asks <- answer:
+	case <-ctx.Done():
+		return control.Outcome{}, ctx.Err()
+	}
+	select {
+	case o := <-answer:
+		return o, nil
+	case <-ctx.Done():
+		return control.Outcome{}, ctx.Err()
+	}
+}
+
+// Plan implements control.Handler.
+func (l *live) Plan(ctx context.Context) (control.Outcome, error) {
+	if l.file == "" {
+		return control.Outcome{}, errNoFile
+	}
+	o := control.Outcome{At: time.Now(), Cause: causeCommand}
+	cfg, err := l.read(ctx)
+	if err != nil {
+		o.Problems = asProblems(err)
+		return o, nil
+	}
+	o.OK = true
+	o.Changes, o.Global = asChanges(config.Diff(l.config(), cfg))
+	return o, nil
+}
+
+// Explain implements control.Handler.
+func (l *live) Explain(_ context.Context, _ string) ([]control.Explanation, error) {
+	return nil, nil
+}
+
+// Status implements control.Handler.
+func (l *live) Status() control.Status {
+	now := l.gateway.Status()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := control.Status{
+		PID: os.Getpid(), Version: readVersion().Version, Config: l.file, Profile: l.cfg.Profile, Started: l.started,
+		Generation: now.Generation, Since: now.Since, Reload: l.last, Clients: []control.Client{},
+	}
+	for _, c := range now.Clients {
+		client := control.Client{Name: c.Name, Version: c.Version, Servers: []control.Server{}}
+		for _, server := range c.Servers {
+			client.Servers = append(client.Servers, asServer(server))
+		}
+		s.Clients = append(s.Clients, client)
+	}
+	return s
+}
+
+func asServer(s aggregator.ServerStatus) control.Server {
+	server := control.Server{
+		Server: s.Server, State: s.State.String(), Era: s.Version, Prefix: s.Prefix, Tools: s.Tools, ToolsAll: s.ToolsAll,
+		Snapshot: s.Snapshot, Since: moment(s.Since), Retry: moment(s.Retry), LatencyMS: float64(s.Latency.Microseconds()) / 1000, Next: s.Next, ID: s.ID,
+	}
+	if s.Err != nil {
+		server.Error = s.Err.Error()
+	}
+	return server
+}
+
+// moment returns t, nil for the zero time.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func asProblems(err error) []control.Problem {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return []control.Problem{{Problem: err.Error()}}
+	}
+	all := make([]control.Problem, len(problems))
+	for i, p := range problems {
+		all[i] = control.Problem{
+			ID: p.ID, File: p.Pos.File, Line: p.Pos.Line, Column: p.Pos.Col, Path: p.Path, Problem: p.Msg, Hint: p.Hint,
+		}
+	}
+	return all
+}
+
+func asChanges(plan config.Plan) (changes []control.Change, global []string) {
+	for _, c := range plan.Changes {
+		changes = append(changes, control.Change{Server: c.Server, Action: c.Action.String(), Keys: c.Keys})
+	}
+	return changes, plan.Global
+}
