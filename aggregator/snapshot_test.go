@@ -329,6 +329,7 @@ func TestInstructionsFromSnapshots(t *testing.T) {
 	}
 	const one = "startup: {wait: 100ms}\nmcpServers: {a: {url: $a, prefix: \"\"}}"
 	a.Capabilities = `{"tools":{"x":1}}`
+	dir = t.TempDir()
 	learnt(t, dir, one, a.Server)
 	a.is("hangs")
 	result = initialize(plaitIn(t, dir, one, a.Server))

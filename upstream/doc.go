@@ -9,4 +9,8 @@
 // wait with back-off, again. Everything else asks the Session for its link, the wire of the moment: calls
 // (call.go), lists (lists.go), notifications of the client (outbox.go). What the server says by itself comes
 // in through inbound.go and goes to the Client.
+//
+// The last good lists of each server are kept on disk (snapshot.go), if Options.Snapshots says so. A Session
+// starts with them, as far as they are of the same server, connected in the same way for the same kind of client,
+// and has the server confirm them when it is there (lists.go).
 package upstream

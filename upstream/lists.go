@@ -148,18 +148,22 @@ func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 	if s.put(l, got, err) {
 		s.each(func(c Client) { c.Changed(s, l) })
 	}
+	var doubted bool
 	s.change(func() {
 		k := &s.lists[l]
-		k.loading = false
+		k.loading, doubted = false, !k.doubt.IsZero()
 		if !gone {
 			k.loaded, k.err = true, err
 		}
 	})
 	switch {
-	case err == nil:
-		s.saveSoon(ctx, link)
-	case !gone:
+	case err == nil && doubted:
+		s.log.Warn("a list is empty all of a sudden, the server is asked again", "list", l.Member())
+	case err != nil && !gone:
 		s.log.Warn("a list could not be read", "list", l.Member(), "err", err)
+	}
+	if err == nil {
+		s.saveSoon(ctx, link)
 	}
 }
 
@@ -171,13 +175,12 @@ func (s *Session) put(l protocol.List, got Items, err error) bool {
 	k := &s.lists[l]
 	if err != nil {
 		if !k.doubt.IsZero() {
-			k.doubt = time.Now().Add(doubt)
+			k.doubt = time.Now().Add(longWait) // or at the next occasion
 		}
 		return k.disown()
 	}
 	if len(got.Items) == 0 && len(k.items) > 0 && k.doubt.IsZero() && !k.inherited() {
 		k.doubt = time.Now().Add(doubt)
-		s.log.Warn("a list is empty all of a sudden, the server is asked again", "list", l.Member())
 		return false
 	}
 	now := known{got.Items, got.Frame, time.Now()}

@@ -167,7 +167,7 @@ func (s *Snapshots) open(key string) (*os.File, error) {
 		s.discard(key, err)
 		return nil, err
 	}
-	return os.Open(name) //nolint:gosec // the key is a hash
+	return os.Open(name)
 }
 
 // discard removes a file that is not what it should be.
