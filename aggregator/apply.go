@@ -60,7 +60,10 @@ func (s *Session) adopt(next *generation) {
 	if retired := s.swap(next); len(retired) > 0 {
 		s.agg.servers.Drain(s, retired, next.cfg.Reload.Drain)
 	}
-	s.kickOff()
+	select {
+	case s.adopted <- struct{}{}:
+	default:
+	}
 }
 
 // swap replaces the view and returns the sessions with servers that have no place in the new one.

@@ -15,12 +15,15 @@ const quiet = 100 * time.Millisecond
 // another. It returns when the session ends.
 func (s *Session) announce() {
 	for {
+		wait := quiet
 		select {
 		case <-s.kick:
+		case <-s.adopted: // what changed by it is known
+			wait = 0
 		case <-s.life().Done():
 			return
 		}
-		timer := time.NewTimer(quiet)
+		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-s.life().Done():

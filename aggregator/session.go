@@ -32,6 +32,8 @@ type Session struct {
 	work   sync.WaitGroup
 	kick   chan struct{} // a list changed
 
+	adopted chan struct{} // there is a new generation
+
 	mu       sync.Mutex
 	waits    [protocol.Lists]time.Time // until when each list waits for servers; zero: nobody asked
 	shown    [protocol.Lists]jsonrpc.Raw
@@ -54,7 +56,7 @@ func newSession(a *Aggregator, out jsonrpc.Sender, number int) *Session {
 	life, end := context.WithCancel(a.life())
 	s := &Session{
 		agg: a, number: number, out: &gate{out: out}, log: a.log,
-		life: func() context.Context { return life }, end: end, kick: make(chan struct{}, 1),
+		life: func() context.Context { return life }, end: end, kick: make(chan struct{}, 1), adopted: make(chan struct{}, 1),
 		parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
 		learned: newOwners(), tasks: newOwners(), answered: newOwners(), subs: map[string]bool{},
 	}
