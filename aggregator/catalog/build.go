@@ -116,7 +116,12 @@ func (b *builder) separate(k Kind) {
 // lengthen gives an item a longer hash, or leaves it out if even that is taken.
 func (b *builder) lengthen(it named, taken map[string]named) {
 	k, renamed := it.place.kind, *it.at(it.place)
-	renamed.Exposed = it.server.hashed(renamed.Name, b.namer.limitOf(k), longHashLength)
+	if b.namer.refuses(alike) {
+		it.change(it.place, nil)
+		b.warn(it.part, k, renamed.Name, "meets another server's name; left out")
+		return
+	}
+	renamed.Exposed = it.server.hashed(renamed.own, renamed.Name, hashSpace{b.namer.limitOf(k), longHashLength})
 	renamed.folded = fold(renamed.Exposed)
 	if _, ok := taken[renamed.folded]; ok {
 		it.change(it.place, nil)
@@ -124,7 +129,7 @@ func (b *builder) lengthen(it named, taken map[string]named) {
 		return
 	}
 	taken[renamed.folded] = it
-	renamed.text = rename(renamed.text, renamed.Entry, true)
+	renamed.text = rename(renamed.text, renamed, true)
 	it.change(it.place, &renamed)
 	b.warn(it.part, k, renamed.Name, "meets another server's name; both get a longer hash")
 }

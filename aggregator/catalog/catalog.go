@@ -70,7 +70,7 @@ func (b *builder) finish() *Catalog {
 		c.bare[k] = sync.OnceValue(func() map[string][]*item {
 			byName := make(map[string][]*item, total)
 			for it := range c.items(k) {
-				byName[it.Name] = append(byName[it.Name], it)
+				byName[it.own] = append(byName[it.own], it)
 			}
 			return byName
 		})
@@ -79,8 +79,8 @@ func (b *builder) finish() *Catalog {
 }
 
 // Tool returns the tool that a client calls by this name: the exposed one, or its own where bare names are
-// allowed. A single server that is passed through gets every name. The error is an *UnknownError or an
-// *AmbiguousError.
+// allowed. A single server that is passed through gets every name, unless rules restrict its tools. A name that is
+// hidden is unknown. The error is an *UnknownError or an *AmbiguousError.
 func (c *Catalog) Tool(name string) (Entry, error) { return c.find(Tools, name) }
 
 // Prompt returns the prompt of this name; see Tool.
@@ -90,7 +90,7 @@ func (c *Catalog) find(k Kind, name string) (Entry, error) {
 	if it, ok := c.names[k][name]; ok {
 		return it.Entry, nil
 	}
-	if c.namer.passthrough {
+	if c.namer.passthrough && !c.namer.Restricts(c.namer.servers[0].name, k) {
 		return Entry{Server: c.namer.servers[0].name, Name: name, Exposed: name}, nil
 	}
 	if c.namer.bareNames {

@@ -23,6 +23,7 @@ type Fragment struct {
 	claimed  map[string]bool // their normalised form
 	refs     []ref
 	patterns []*pattern
+	routes   []string // templates that lead to the server, shown or hidden
 	warnings []Warning
 }
 
@@ -30,6 +31,15 @@ type Fragment struct {
 type section struct {
 	text  []byte // the items, with commas between
 	items []item // in the order of the server
+
+	all    int      // how many the server lists
+	hidden []hidden // those that are not among items
+}
+
+// hidden is an item that is not shown.
+type hidden struct {
+	name string // the server's; "" when it has none
+	verdict
 }
 
 // claim is a URI that the server lists.
@@ -59,10 +69,10 @@ func (n *Namer) Fragment(serverName string, lists Lists) *Fragment {
 		f.add(n, Kind(k), list)
 	}
 	f.claimResources()
-	for _, t := range f.sections[Templates].items {
-		p, err := parsePattern(t.Name)
+	for _, template := range f.routes {
+		p, err := parsePattern(template)
 		if err != nil {
-			f.warn(Templates, t.Name, fmt.Sprintf("matches no URI: %v", err))
+			f.warn(Templates, template, fmt.Sprintf("matches no URI: %v", err))
 			continue
 		}
 		f.patterns = append(f.patterns, p)
@@ -72,6 +82,17 @@ func (n *Namer) Fragment(serverName string, lists Lists) *Fragment {
 
 func (f *Fragment) warn(k Kind, item, problem string) {
 	f.warnings = append(f.warnings, Warning{Server: f.server.name, Kind: k, Item: item, Problem: problem})
+}
+
+// leave notes why an item is not shown. The rules that a person wrote are no reason for a warning.
+func (f *Fragment) leave(k Kind, name string, why verdict) {
+	f.sections[k].hidden = append(f.sections[k].hidden, hidden{name, why})
+}
+
+// refuse leaves an item out because something is wrong with it.
+func (f *Fragment) refuse(k Kind, name, shown, problem string) {
+	f.warn(k, shown, problem)
+	f.leave(k, name, verdict{rule: problem})
 }
 
 // add makes the section of a kind.
@@ -84,41 +105,54 @@ func (f *Fragment) add(n *Namer, k Kind, list []jsonrpc.Raw) {
 	for i, text := range list {
 		name, ok := nameOf(k, text)
 		if !ok {
-			f.warn(k, fmt.Sprintf("#%d", i+1), fmt.Sprintf("is no object with a string %q; left out", nameMember(k)))
+			f.refuse(k, "", fmt.Sprintf("#%d", i+1), fmt.Sprintf("is no object with a string %q; left out", nameMember(k)))
 			continue
 		}
-		if !n.passthrough {
-			if text, ok = f.check(k, name, text, seen[name]); !ok {
-				continue
-			}
+		if text, ok = f.check(n, k, name, text, seen[name]); !ok {
+			continue
 		}
 		seen[name] = true
-		items = append(items, item{Entry: Entry{Server: f.server.name, Name: name, Exposed: name}, text: text})
+		if text, ok = f.apply(k, name, text); !ok {
+			continue
+		}
+		own := f.server.policy[k].rename(name)
+		items = append(items, item{Entry: Entry{Server: f.server.name, Name: name, Exposed: own}, own: own, text: text})
 		size += len(text) + len(f.server.prefix) + 1
 	}
-	if !n.passthrough && (k == Tools || k == Prompts) {
-		items = f.name(k, items, n.limitOf(k))
+	if k == Tools || k == Prompts {
+		if n.passthrough {
+			items = f.rename(k, items)
+		} else {
+			items = f.name(n, k, items)
+		}
 	}
-	f.sections[k] = join(items, size)
+	f.sections[k] = section{hidden: f.sections[k].hidden, all: len(list)}
+	f.sections[k].join(items, size)
 }
 
-// check returns the item repaired, and whether it may be listed.
-func (f *Fragment) check(k Kind, name string, text jsonrpc.Raw, repeated bool) (jsonrpc.Raw, bool) {
-	var err error
+// check returns the item repaired, and whether it may be listed. Of a server that is passed through nothing is
+// checked but what rules depend on.
+func (f *Fragment) check(n *Namer, k Kind, name string, text jsonrpc.Raw, repeated bool) (jsonrpc.Raw, bool) {
+	rules := f.server.policy[k]
+	if n.passthrough && len(rules) == 0 {
+		return text, true
+	}
+	err := rules.check(k, name, text)
 	var repairs []string
-	switch k {
-	case Tools:
+	switch {
+	case err != nil || n.passthrough:
+	case k == Tools:
 		text, repairs, err = checkTool(text)
 	default:
 		err = jsonrpc.CheckMembers(text, nameMember(k))
 	}
 	switch {
 	case err != nil:
-		f.warn(k, name, err.Error()+"; left out")
+		f.refuse(k, name, name, err.Error()+"; left out")
 	case name == "" && (k == Tools || k == Prompts):
-		f.warn(k, `""`, "has an empty name; left out")
+		f.refuse(k, name, `""`, "has an empty name; left out")
 	case repeated && (k == Tools || k == Prompts):
-		f.warn(k, name, "is listed more than once; only the first is shown")
+		f.refuse(k, name, name, "is listed more than once; only the first is shown")
 	default:
 		for _, repair := range repairs {
 			f.warn(k, name, repair)
@@ -128,15 +162,58 @@ func (f *Fragment) check(k Kind, name string, text jsonrpc.Raw, repeated bool) (
 	return nil, false
 }
 
+// apply returns the item as the rules change it, and whether they let it be shown.
+func (f *Fragment) apply(k Kind, name string, text jsonrpc.Raw) (jsonrpc.Raw, bool) {
+	if k == Templates {
+		f.routes = append(f.routes, name)
+	}
+	rules := f.server.policy[k]
+	if len(rules) == 0 {
+		return text, true
+	}
+	if k == Tools {
+		text = rules.override(name, text)
+	}
+	if why := rules.judgeItem(k, name, text); why != nil {
+		f.leave(k, name, *why)
+		return nil, false
+	}
+	return text, true
+}
+
+// rename gives the items of a server that is passed through the names of the rules, which no other may have.
+func (f *Fragment) rename(k Kind, items []item) []item {
+	if len(f.server.policy[k]) == 0 {
+		return items
+	}
+	taken := map[string]string{} // name on the server, by exposed name
+	for _, it := range items {
+		if _, ok := taken[it.own]; !ok || it.own == it.Name {
+			taken[it.own] = it.Name
+		}
+	}
+	kept := items[:0]
+	for _, it := range items {
+		if taken[it.own] != it.Name {
+			f.refuse(k, it.Name, it.Name, fmt.Sprintf("is renamed to %s, which another one is called; left out", it.own))
+			continue
+		}
+		it.text = rename(it.text, it, false)
+		kept = append(kept, it)
+	}
+	return kept
+}
+
 // name gives every item its exposed name. Which one is hashed does not depend on the order of the list.
-func (f *Fragment) name(k Kind, items []item, limit int) []item {
+func (f *Fragment) name(n *Namer, k Kind, items []item) []item {
+	limit := n.limitOf(k)
 	order := make([]int, len(items))
-	plain := make([]bool, len(items))
+	faults := make([]fault, len(items))
 	for i := range items {
 		order[i] = i
-		items[i].Exposed, plain[i] = f.server.plain(items[i].Name, limit)
+		items[i].Exposed, faults[i] = f.server.plain(items[i].own, limit)
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(items[b].Name, items[a].Name) })
+	slices.SortFunc(order, func(i, j int) int { return before(&items[i], &items[j]) })
 	taken := make(map[string]bool, len(items))
 	claimName := func(i int, name string) bool {
 		folded := fold(name)
@@ -149,28 +226,46 @@ func (f *Fragment) name(k Kind, items []item, limit int) []item {
 	}
 	var rest []int // those that need a hash
 	for _, i := range order {
-		if !plain[i] || !claimName(i, items[i].Exposed) {
+		if faults[i] == fits && !claimName(i, items[i].Exposed) {
+			faults[i] = alike
+		}
+		if faults[i] != fits {
 			rest = append(rest, i)
 		}
 	}
-	var lost []string
+	lost := map[string]bool{}
 	for _, i := range rest {
-		plain[i] = false
-		if name := items[i].Name; !claimName(i, f.server.hashed(name, limit, hashLength)) &&
-			!claimName(i, f.server.hashed(name, limit, longHashLength)) {
-			f.warn(k, name, "cannot be told from others of the same name; left out")
-			lost = append(lost, name)
+		own, name := items[i].own, items[i].Name
+		switch {
+		case n.refuses(faults[i]):
+			f.refuse(k, name, name, fmt.Sprintf("cannot be shown as %s: %s; left out", items[i].Exposed, faults[i]))
+			lost[name] = true
+		case !claimName(i, f.server.hashed(own, name, hashSpace{limit, hashLength})) &&
+			!claimName(i, f.server.hashed(own, name, hashSpace{limit, longHashLength})):
+			f.refuse(k, name, name, "cannot be told from others of the same name; left out")
+			lost[name] = true
 		}
 	}
 	for i := range items {
-		items[i].text = rename(items[i].text, items[i].Entry, !plain[i])
+		items[i].text = rename(items[i].text, items[i], faults[i] != fits)
 	}
-	return slices.DeleteFunc(items, func(it item) bool { return slices.Contains(lost, it.Name) })
+	return slices.DeleteFunc(items, func(it item) bool { return lost[it.Name] })
 }
 
-// join copies the items' texts into one.
-func join(items []item, size int) section {
-	s := section{text: make([]byte, 0, size), items: items}
+// before orders items by who keeps a name that several want: the byte-wise greatest, and one that is not renamed.
+func before(a, b *item) int {
+	renamed := func(it *item) int {
+		if it.own == it.Name {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(b.own, a.own), cmp.Compare(renamed(a), renamed(b)), cmp.Compare(b.Name, a.Name))
+}
+
+// join takes items and copies their texts into one.
+func (s *section) join(items []item, size int) {
+	s.text, s.items = make([]byte, 0, size), items
 	ends := make([]int, len(items))
 	for i := range items {
 		if i > 0 {
@@ -184,7 +279,6 @@ func join(items []item, size int) section {
 	for i := range items {
 		items[i].text = s.text[ends[i]-len(items[i].text) : ends[i] : ends[i]]
 	}
-	return s
 }
 
 // claimResources collects the URIs that the server lists or names in the metadata of its tools.

@@ -13,6 +13,7 @@ const maxTitle = 128 // code points of a title that stands for a hashed name
 type item struct {
 	Entry
 
+	own    string      // the name that the exposed one is made from: Name, unless the rules rename it
 	folded string      // Exposed, folded
 	text   jsonrpc.Raw // as it is listed
 }
@@ -82,9 +83,9 @@ func checkMeta(tool jsonrpc.Raw) error {
 }
 
 // rename returns an item's text under another name; a hashed one leaves the original as its title.
-func rename(text jsonrpc.Raw, e Entry, hashed bool) jsonrpc.Raw {
-	if e.Exposed != e.Name {
-		text = jsonrpc.Set(text, jsonrpc.Quote(e.Exposed), "name")
+func rename(text jsonrpc.Raw, it item, hashed bool) jsonrpc.Raw {
+	if it.Exposed != it.Name {
+		text = jsonrpc.Set(text, jsonrpc.Quote(it.Exposed), "name")
 	}
 	if !hashed {
 		return text
@@ -95,7 +96,7 @@ func rename(text jsonrpc.Raw, e Entry, hashed bool) jsonrpc.Raw {
 	if _, ok := jsonrpc.GetString(text, "annotations", "title"); ok {
 		return text
 	}
-	return jsonrpc.Set(text, jsonrpc.Quote(firstRunes(e.Name, maxTitle)), "title")
+	return jsonrpc.Set(text, jsonrpc.Quote(firstRunes(it.own, maxTitle)), "title")
 }
 
 func firstRunes(s string, count int) string {

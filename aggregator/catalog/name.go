@@ -14,6 +14,20 @@ const (
 	minLimit       = 16
 )
 
+// fault is why a name cannot be exposed as it is: prefix, separator and own name.
+type fault string
+
+const (
+	fits     fault = ""
+	tooLong  fault = "the name is too long"
+	foreign  fault = "the name begins like those of another server"
+	alike    fault = "another name differs in case only, or not at all"
+	replaced fault = "the name has characters that may not stand in one"
+)
+
+// hashSpace is the room for a hashed name, and that of the hash in it.
+type hashSpace struct{ limit, length int }
+
 // hash returns the first length characters of the hash of an item's name on its server.
 func hash(server, name string, length int) string {
 	sum := sha256.Sum256([]byte(server + "\x00" + name))

@@ -12,6 +12,7 @@ type Namer struct {
 	limit       int
 	bareNames   bool
 	passthrough bool
+	naming      config.Naming
 	servers     []*server // in the order of the configuration
 	byName      map[string]*server
 }
@@ -22,19 +23,21 @@ type server struct {
 	prefix string   // with the separator; "" for none
 	inner  []string // folded beginnings of own names that would look like another server's
 	alias  string   // stands in front of aliased URIs; matches [a-z][a-z0-9.-]*, unique
+	policy [kinds]policy
 }
 
-// NewNamer returns the Namer of a configuration. Of servers it reads names and prefixes; all that are enabled
-// count, whether they work or not. A zero naming means separator "_" and 48 characters.
+// NewNamer returns the Namer of a configuration. Of servers it reads names, prefixes and rules; all that are
+// enabled count, whether they work or not. A zero naming means separator "_" and 48 characters.
 func NewNamer(naming config.Naming, servers []*config.Server) *Namer {
 	n := &Namer{
 		limit:     min(max(cmp.Or(naming.MaxLength, defaultLimit), minLimit), hardLimit),
 		bareNames: naming.BareNames || len(servers) == 1,
+		naming:    naming,
 		byName:    make(map[string]*server, len(servers)),
 	}
 	aliases := make(map[string]bool, len(servers))
 	for _, s := range servers {
-		own := &server{name: s.Name, alias: aliasName(s.Name)}
+		own := &server{name: s.Name, alias: aliasName(s.Name), policy: policies(s)}
 		if prefix := config.SanitizePrefix(s.Prefix); prefix != "" {
 			own.prefix = prefix + cmp.Or(naming.Separator, "_")
 		}
@@ -81,28 +84,43 @@ func (n *Namer) limitOf(k Kind) int {
 	return n.limit
 }
 
-// plain returns the exposed name without a hash, and whether it may be used.
-func (s *server) plain(name string, limit int) (string, bool) {
+// refuses reports whether an item is left out, and not hashed, because of a fault of its name.
+func (n *Namer) refuses(f fault) bool {
+	switch f {
+	case tooLong:
+		return n.naming.OnTooLong == "error"
+	case foreign, alike:
+		return n.naming.OnCollision == "error"
+	default:
+		return false
+	}
+}
+
+// plain returns the exposed name without a hash, and why it cannot be used.
+func (s *server) plain(name string, limit int) (string, fault) {
 	own := sanitize(name)
 	whole := startWithLetter(s.prefix + own)
-	if own != name || len(whole) > limit || len(whole) != len(s.prefix)+len(own) {
-		return whole, false
+	if len(whole) > limit {
+		return whole, tooLong
 	}
 	if len(s.inner) > 0 {
 		folded := fold(own)
 		for _, rest := range s.inner {
 			if strings.HasPrefix(folded, rest) {
-				return whole, false
+				return whole, foreign
 			}
 		}
 	}
-	return whole, true
+	if own != name || len(whole) != len(s.prefix)+len(own) {
+		return whole, replaced
+	}
+	return whole, fits
 }
 
-// hashed returns the exposed name that ends in a hash of that length.
-func (s *server) hashed(name string, limit, length int) string {
-	whole, _ := s.plain(name, limit)
-	return cut(whole, limit-1-length) + "_" + hash(s.name, name, length)
+// hashed returns the exposed name of the item name, called own, that ends in a hash.
+func (s *server) hashed(own, name string, space hashSpace) string {
+	whole, _ := s.plain(own, space.limit)
+	return cut(whole, space.limit-1-space.length) + "_" + hash(s.name, name, space.length)
 }
 
 // aliasName makes a server's name fit to begin the scheme of a URI (RFC 3986, 3.1).

@@ -10,6 +10,7 @@ type Pins struct {
 	owners map[string]string // server by normalised URI
 	counts map[string]int    // URIs by server
 	roots  map[string]string // server by scheme and authority; "" when several have had it
+	namer  *Namer            // to whom every owner is known, and no URI hidden that was pinned by another
 }
 
 // NewPins returns the pins of a map from URI to server, as Map returned it.
@@ -53,23 +54,21 @@ type pinner struct {
 	extra  map[string]string // owners beyond maxPins
 }
 
-// newPinner begins with the pins of those servers that are still configured.
+// newPinner begins with the pins of those servers that are still configured, but for URIs that are hidden now.
 func newPinner(pins *Pins, n *Namer) *pinner {
-	if pins == nil {
-		return &pinner{pins: newPins(0), copied: true}
+	if pins != nil && pins.namer == n {
+		return &pinner{pins: pins}
 	}
-	for serverName := range pins.counts {
-		if n.byName[serverName] == nil {
-			kept := newPins(len(pins.owners))
-			for key, owner := range pins.owners {
-				if n.byName[owner] != nil {
-					kept.set(key, owner)
-				}
+	kept := newPins(0)
+	kept.namer = n
+	if pins != nil {
+		for key, owner := range pins.owners {
+			if n.Permits(owner, Resources, key) == nil {
+				kept.set(key, owner)
 			}
-			return &pinner{pins: kept, copied: true}
 		}
 	}
-	return &pinner{pins: pins}
+	return &pinner{pins: kept, copied: true}
 }
 
 // own returns the owner of a URI, which is serverName if nobody was before.
@@ -88,6 +87,7 @@ func (p *pinner) own(key, serverName string) string {
 		p.copied = true
 		p.pins = &Pins{
 			owners: maps.Clone(p.pins.owners), counts: maps.Clone(p.pins.counts), roots: maps.Clone(p.pins.roots),
+			namer: p.pins.namer,
 		}
 	}
 	p.pins.set(key, serverName)

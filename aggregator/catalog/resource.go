@@ -32,7 +32,8 @@ type Target struct {
 }
 
 // Resolution says where a URI may be: at the first target, else at the next, and so on. Only Template and
-// Affinity are guesses: what was learned from the servers' results comes before them.
+// Affinity are guesses: what was learned from the servers' results comes before them. A sure one without targets is
+// that of a URI which is hidden.
 type Resolution struct {
 	Step    Step
 	Targets []Target
@@ -42,8 +43,18 @@ type Resolution struct {
 // asking another one instead would let that one take the URI over.
 func (r Resolution) Sure() bool { return r.Step == Alias || r.Step == Listed || r.Step == Only }
 
-// Resource finds the server of a URI that a client asks for.
+// Resource finds the server of a URI that a client asks for. No target is hidden by rules: those for URIs decide,
+// whether the URI is listed, can be an expansion of a template that is shown or hidden, or neither.
 func (c *Catalog) Resource(uri string) Resolution {
+	found := c.resolve(uri)
+	found.Targets = slices.DeleteFunc(found.Targets, func(t Target) bool {
+		return c.namer.Permits(t.Server, Resources, t.URI) != nil
+	})
+	return found
+}
+
+// resolve is Resource for one who may see everything.
+func (c *Catalog) resolve(uri string) Resolution {
 	if len(c.namer.servers) == 1 {
 		return Resolution{Only, []Target{{c.namer.servers[0].name, uri}}}
 	}
@@ -62,7 +73,7 @@ func (c *Catalog) Resource(uri string) Resolution {
 	if len(rooted) > 0 {
 		return Resolution{Template, rooted}
 	}
-	if owner := c.pins.roots[affinityRoot(key)]; owner != "" {
+	if owner := c.pins.roots[affinityRoot(key)]; owner != "" && c.namer.Permits(owner, Resources, uri) == nil {
 		return Resolution{Affinity, []Target{{owner, uri}}}
 	}
 	if len(rootless) > 0 {
@@ -97,7 +108,7 @@ func (c *Catalog) matches(uri, key string) (rooted, rootless []Target) {
 	var hits []hit
 	for _, p := range c.parts {
 		for _, t := range p.patterns {
-			if t.match(key) {
+			if t.match(key) && c.namer.Permits(p.server.name, Resources, uri) == nil {
 				hits = append(hits, hit{p.server.name, t})
 			}
 		}
@@ -125,7 +136,9 @@ type Ref struct {
 // resource's ref may be a template or a URI. The error says what is wrong with the ref or that it is unknown.
 func (c *Catalog) Completion(ref jsonrpc.Raw) ([]Ref, error) {
 	if c.namer.passthrough {
-		return []Ref{{c.namer.servers[0].name, ref}}, nil
+		if only := c.namer.servers[0].name; !c.namer.Restricts(only, Prompts) && !c.namer.Restricts(only, Resources) {
+			return []Ref{{only, ref}}, nil
+		}
 	}
 	if err := jsonrpc.CheckMembers(ref, "type", "name", "uri"); err != nil {
 		return nil, err
@@ -138,12 +151,12 @@ func (c *Catalog) Completion(ref jsonrpc.Raw) ([]Ref, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []Ref{{e.Server, withString(ref, "name", name, e.Name)}}, nil
+		return []Ref{{e.Server, c.refer(ref, Prompts, Target{e.Server, e.Name})}}, nil
 	case "ref/resource":
 		uri, _ := jsonrpc.GetString(ref, "uri")
 		var refs []Ref
 		for _, t := range c.templateOrResource(uri) {
-			refs = append(refs, Ref{t.Server, withString(ref, "uri", uri, t.URI)})
+			refs = append(refs, Ref{t.Server, c.refer(ref, Resources, t)})
 		}
 		if len(refs) == 0 {
 			return nil, &UnknownError{Kind: Templates, Name: uri}
@@ -167,9 +180,11 @@ func (c *Catalog) templateOrResource(uri string) []Target {
 	return c.Resource(uri).Targets
 }
 
-func withString(object jsonrpc.Raw, member, from, to string) jsonrpc.Raw {
-	if from == to {
-		return object
+// refer makes a ref name what the server knows. Where there are rules it is spelled as they were applied to it.
+func (c *Catalog) refer(ref jsonrpc.Raw, k Kind, to Target) jsonrpc.Raw {
+	member := nameMember(k)
+	if was, _ := jsonrpc.GetString(ref, member); was == to.URI && !c.namer.Restricts(to.Server, k) {
+		return ref
 	}
-	return jsonrpc.Set(object, jsonrpc.Quote(to), member)
+	return jsonrpc.Set(ref, jsonrpc.Quote(to.URI), member)
 }
