@@ -108,11 +108,12 @@ func (d *Document) Enable(server string) ([]byte, error) {
 	return data.text(), nil
 }
 
-// Disable returns the text with that server switched off: disabled is true, or enabled is false where that is used.
+// Disable returns the text with that server switched off: disabled is true, or enabled is false where that is used. A
+// server that only a lower layer has gets an entry that says no more.
 func (d *Document) Disable(server string) ([]byte, error) {
 	keys := []string{d.ServersKey(), server}
-	if entry, ok := d.root.find(keys); !ok || entry.kind != object && entry.kind != null {
-		return nil, d.refuse(keys, "is not a server of this file")
+	if entry, ok := d.root.find(keys); ok && entry.kind != object && entry.kind != null {
+		return nil, d.refuse(keys, "is no map")
 	}
 	key, value := "disabled", true
 	spelled, there := d.spelling(keys, key)

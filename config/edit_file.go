@@ -28,7 +28,7 @@ func ReadFile(path string) ([]byte, bool, error) {
 // new folders above it.
 func WriteFile(path string, before, after []byte) error {
 	target, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, linked := os.Readlink(path); errors.Is(err, fs.ErrNotExist) && linked != nil {
 		target, err = path, os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	if err != nil {

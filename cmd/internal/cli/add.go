@@ -110,6 +110,9 @@ func (o *addOptions) run(ctx context.Context) error {
 		return coded(idNameTaken, "%s: server %q is there already; choose another name, or take it out with plait remove %s",
 			d.doc.Pos(keys...), o.name, o.name)
 	}
+	if at, there := o.below(ctx, d, o.name); there {
+		return coded(idNameTaken, "%s: server %q is there already, in a file that %s extends; choose another name", at, o.name, d.path)
+	}
 	o.warnOfSecrets(o.name, entry)
 	if err := d.put(keys, entry); err != nil {
 		return err

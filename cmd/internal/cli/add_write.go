@@ -214,7 +214,7 @@ func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+
 
 // warnOfSecrets says which texts of an entry look like secrets. They are written as they were given: plait takes what
 // it is told.
-func (e *editing) warnOfSecrets(server string, entry config.Fields) {
+func (e *editing) warnOfSecrets(server string, entry any) {
 	literals(entry, "", func(path, value string) {
 		name := lastKey(path)
 		if !strings.Contains(value, "${") && isSecret(name, value) {

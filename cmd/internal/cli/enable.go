@@ -23,7 +23,7 @@ func newDisable(a *app) *cobra.Command {
 	e := editing{app: a}
 	c := &cobra.Command{
 		Use: "disable NAME", Short: "Switch a server of the configuration file off",
-		Long: "Switch a server off: it stays in the configuration file, with disabled: true.",
+		Long: "Switch a server off: it stays in the configuration file, with disabled: true. One of a file that this one extends is switched\noff here, and that file stays as it is.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return runSwitch(c.Context(), &e, args[0], false) },
 	}
@@ -32,7 +32,7 @@ func newDisable(a *app) *cobra.Command {
 }
 
 func runSwitch(ctx context.Context, e *editing, name string, on bool) error {
-	d, err := e.openServer(name)
+	d, err := e.openServer(ctx, name, !on)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,9 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -65,33 +64,74 @@ func runImport(ctx context.Context, o *importOptions, from string) error {
 			return coded(idNotAServer, "there is no server %q in %s", name, from)
 		}
 	}
-	rows := [][]string{{"SERVER", "ACTION", "WHY", "FROM"}}
-	var taken []string
-	for _, f := range offers {
-		name := cleanName(f.name)
-		action, why := "skip", o.reason(d, f, name)
-		if why == "" {
-			if err := d.put([]string{d.doc.ServersKey(), name}, f.entry); err != nil {
-				return err
+	rows, taken, err := o.takeOver(d, offers)
+	if err != nil {
+		return err
+	}
+	if bad := o.mistaken(ctx, d, taken); len(bad) > 0 { // once more, without those that would not work
+		for i, f := range offers {
+			if why := bad[cleanName(f.name)]; why != "" && f.skip == "" {
+				offers[i].skip = why
 			}
-			action, why = "import", strings.Join(f.notes, ", ")
-			if name != f.name {
-				why = strings.TrimPrefix(why+", called "+f.name+" there", ", ")
-			}
-			taken = append(taken, name)
-			o.warnOfSecrets(name, f.entry)
 		}
-		rows = append(rows, []string{f.name, action, why, f.from})
+		if err := d.set(d.before); err != nil {
+			return err
+		}
+		if rows, taken, err = o.takeOver(d, offers); err != nil {
+			return err
+		}
 	}
 	table(o.redact.writer(o.env.Out), rows)
 	if len(taken) == 0 {
 		o.say("nothing to import")
 		return nil
 	}
+	for _, name := range taken {
+		entry, _ := d.doc.Get(d.doc.ServersKey(), name)
+		o.warnOfSecrets(name, entry)
+	}
 	if err := o.check(ctx, d, taken...); err != nil {
 		return err
 	}
 	return o.finish(d, fmt.Sprintf("imported %s into %s; see what they offer with plait tools list", count(len(taken), "server"), d.path))
+}
+
+// takeOver puts the servers into the draft. It returns a table of all, and the names of those that were put there.
+func (o *importOptions) takeOver(d *draft, offers []offer) (rows [][]string, taken []string, err error) {
+	rows = append(rows, []string{"SERVER", "ACTION", "WHY", "FROM"})
+	for _, f := range offers {
+		name := cleanName(f.name)
+		action, why := "skip", o.reason(d, f, name)
+		if why == "" {
+			if err := d.put([]string{d.doc.ServersKey(), name}, f.entry); err != nil {
+				return nil, nil, err
+			}
+			action, why = "import", strings.Join(f.notes, ", ")
+			if name != f.name {
+				why = strings.TrimPrefix(why+", as "+name, ", ")
+			}
+			taken = append(taken, name)
+		}
+		rows = append(rows, []string{f.name, action, why, f.from})
+	}
+	return rows, taken, nil
+}
+
+// mistaken says of which servers of the draft plait would not make use, and why.
+func (o *importOptions) mistaken(ctx context.Context, d *draft, servers []string) map[string]string {
+	cfg, err := config.Parse(ctx, d.path, d.after, config.Options{LookupEnv: o.env.LookupEnv})
+	if err != nil {
+		return nil // check will say it
+	}
+	bad := map[string]string{}
+	for _, s := range cfg.Servers {
+		for _, p := range problemsOf(cfg, []string{s.Name}) {
+			if !p.Unset && slices.Contains(servers, s.Name) {
+				bad[s.Name] = p.Msg
+			}
+		}
+	}
+	return bad
 }
 
 // reason says why a server is not taken over, or nothing.
@@ -118,12 +158,7 @@ func (o *importOptions) reason(d *draft, f offer, name string) string {
 }
 
 // equal compares entries, whatever the order of their keys.
-func equal(a, b any) bool { return bytes.Equal(inOrder(a), inOrder(b)) }
-
-func inOrder(value any) []byte {
-	text, _ := json.Marshal(asMap(value)) // JSON of texts, numbers, lists and maps
-	return text
-}
+func equal(a, b any) bool { return reflect.DeepEqual(asMap(a), asMap(b)) }
 
 func asMap(value any) any {
 	switch v := value.(type) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -141,11 +143,33 @@ func (o *linkOptions) entry(client mcpClient) (config.Fields, error) {
 	if _, there, err := config.ReadFile(path); err != nil || !there {
 		return nil, usagef("%s cannot be read; name a configuration file with --config FILE, or make one with plait add or plait import", path)
 	}
-	command, err := o.env.Executable()
+	command, err := o.command()
 	if err != nil {
 		return nil, err
 	}
 	return client.entry(command, []any{"serve", "--config", path}), nil
+}
+
+// command returns the path of this program: the one on the search path when it is the same, because that one stays
+// where it is when a new version comes.
+func (o *linkOptions) command() (string, error) {
+	own, err := o.env.Executable()
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains(own, "go-build") {
+		return "", usagef("this plait is gone after go run; install it first: go install ./cmd/plait")
+	}
+	found, err := exec.LookPath("plait")
+	if err != nil || !filepath.IsAbs(found) {
+		return own, nil //nolint:nilerr // plait need not be on the search path
+	}
+	ours, err := os.Stat(own)
+	theirs, statErr := os.Stat(found)
+	if err == nil && statErr == nil && os.SameFile(ours, theirs) {
+		return found, nil
+	}
+	return own, nil
 }
 
 // backupName returns the name of a backup beside a file.

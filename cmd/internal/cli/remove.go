@@ -22,7 +22,7 @@ func newRemove(a *app) *cobra.Command {
 }
 
 func runRemove(ctx context.Context, e *editing, name string) error {
-	d, err := e.openServer(name)
+	d, err := e.openServer(ctx, name, false)
 	if err != nil {
 		return err
 	}
@@ -39,8 +39,9 @@ func runRemove(ctx context.Context, e *editing, name string) error {
 	return e.finish(d, fmt.Sprintf("removed %s from %s", name, d.path))
 }
 
-// openServer reads the configuration file, which must have that server.
-func (e *editing) openServer(name string) (*draft, error) {
+// openServer reads the configuration file, which must have that server; with layered, it is enough when one of the
+// files that it extends does.
+func (e *editing) openServer(ctx context.Context, name string, layered bool) (*draft, error) {
 	if e.configFile == "" {
 		found, err := config.Find(e.env.LookupEnv)
 		if err != nil {
@@ -55,15 +56,33 @@ func (e *editing) openServer(name string) (*draft, error) {
 	if d.before == nil {
 		return nil, usagef("%s does not exist; check the path", d.path)
 	}
-	servers, _ := d.doc.Get(d.doc.ServersKey())
-	fields, _ := servers.(config.Fields)
 	var names []string
-	for _, f := range fields {
+	for _, f := range fieldsOf(d.doc.Get(d.doc.ServersKey())) {
 		if f.Key == name {
 			return d, nil
 		}
 		names = append(names, f.Key)
 	}
-	return nil, coded(idNotAServer, "%s has no server %q%s; one that another layer has is edited there, with --config FILE",
-		d.path, name, didYouMean(name, names))
+	at, there := e.below(ctx, d, name)
+	switch {
+	case there && layered:
+		return d, nil
+	case there:
+		return nil, coded(idNotAServer, "%s has no server %q itself: it stands in %s; edit it there, with --config FILE", d.path, name, at)
+	}
+	return nil, coded(idNotAServer, "%s has no server %q%s", d.path, name, didYouMean(name, names))
+}
+
+// below returns where a server stands that the draft has of a file that it extends.
+func (e *editing) below(ctx context.Context, d *draft, name string) (config.Pos, bool) {
+	cfg, err := config.Parse(ctx, d.path, d.after, config.Options{LookupEnv: e.env.LookupEnv})
+	if err != nil {
+		return config.Pos{}, false
+	}
+	for _, s := range cfg.Servers {
+		if s.Name == name {
+			return s.Pos, true
+		}
+	}
+	return config.Pos{}, false
 }
