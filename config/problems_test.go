@@ -111,7 +111,7 @@ func sum(t *testing.T, path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
-func write(t *testing.T, name, content string) {
+func write(t testing.TB, name, content string) {
 	t.Helper()
 	content = strings.NewReplacer("#BOM", "\xef\xbb\xbf", "#UTF16", "\xff\xfe", "#LATIN1", "\xe9", "#CR", "\r", "#TAB", "\t",
 		"#10MB", strings.Repeat("# ten megabytes\n", 625_000), "#WIDENING", bomb()).Replace(content)

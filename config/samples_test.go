@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,11 +33,23 @@ func TestFormatsAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	globs := func(patterns ...string) []config.Glob {
+		var all []config.Glob
+		for _, p := range patterns {
+			all = append(all, config.Glob{Text: p})
+		}
+		return all
+	}
+	profile := config.Profile{
+		Servers: []string{"zeta", "alpha", "with.dots"}, Tools: config.Rules{Deny: globs("x*"), Unannotated: "hide"},
+		Prompts: config.Rules{Allow: globs("p")}, Resources: config.Rules{Allow: globs("file:///*")},
+	}
 	want := &config.Config{
-		Startup: config.Startup{Wait: 5 * time.Second, Snapshot: true, SnapshotMaxAge: 720 * time.Hour},
-		Reload:  config.Reload{Watch: true, Debounce: 300 * time.Millisecond, Drain: 30 * time.Second},
+		Profile: "default",
+		Startup: config.Startup{Wait: 5 * time.Second, SnapshotMaxAge: time.Hour},
+		Reload:  config.Reload{Debounce: time.Second},
 		Log:     config.Log{Level: "debug", Format: "json", File: filepath.FromSlash("/home/kim/plait.log")},
-		Naming:  config.Naming{Separator: "__", MaxLength: 64, OnTooLong: "shorten", OnCollision: "hash", BareNames: true},
+		Naming:  config.Naming{Separator: "__", MaxLength: 64, OnTooLong: "error", OnCollision: "error", BareNames: true},
 		Limits:  config.Limits{Message: 8 << 20},
 		Servers: []*config.Server{
 			{
@@ -47,9 +60,18 @@ func TestFormatsAgree(t *testing.T) {
 				ClientCert: config.ClientCert{
 					Cert: filepath.Join(folder, "ca.pem"), Key: filepath.Join(folder, "ca.pem"),
 				},
-				ServerStream: true, ConnectTimeout: 1500 * time.Millisecond, CallTimeout: 2 * time.Minute,
+				ProtocolVersion: "2025-06-18", ConnectTimeout: 1500 * time.Millisecond, CallTimeout: 2 * time.Minute,
 				Ping: config.Ping{Interval: 0, Timeout: 3 * time.Second}, Methods: []string{"acme/*", "other/?"},
-				Tools: config.Rules{Unannotated: "hide"},
+				Required: true, Lazy: true, IdleTimeout: time.Minute, MaxConcurrent: 3, MaxResultBytes: 1 << 20, Profile: profile,
+				Tools: config.Rules{
+					Allow: globs("get_*", "common"), Deny: globs("*_secret"), ReadOnly: true, Unannotated: "show",
+					Rename: map[string]string{"get_me": "whoami"},
+					Override: map[string]config.Override{"get_it": {Title: new("It"), Description: new(""), Annotations: map[string]any{
+						"idempotentHint": true, "cost": json.Number("1.50"), "tags": []any{"a", map[string]any{"b": "common"}},
+					}}},
+				},
+				Prompts:   config.Rules{Allow: globs("a"), Deny: globs("b"), Rename: map[string]string{"a": "c"}},
+				Resources: config.Rules{Allow: globs("file:///*"), Deny: globs("*.key")},
 			},
 			{
 				Name: "alpha", Type: config.Stdio, Command: filepath.Join(folder, "bin", "server"), Prefix: "",
@@ -58,11 +80,13 @@ func TestFormatsAgree(t *testing.T) {
 				InheritEnv: []string{"PATH", "LANG"}, Cwd: folder,
 				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
 				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second}, Tools: config.Rules{Unannotated: "hide"},
+				IdleTimeout: 5 * time.Minute, Profile: profile,
 			},
 			{
 				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots",
 				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
 				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second}, Tools: config.Rules{Unannotated: "hide"},
+				IdleTimeout: 5 * time.Minute, Profile: profile,
 			},
 		},
 	}
@@ -74,7 +98,7 @@ func TestFormatsAgree(t *testing.T) {
 			}
 			opts := cmp.Options{
 				cmpopts.IgnoreTypes(config.Pos{}), cmpopts.IgnoreFields(config.Config{}, "Path", "Files"),
-				cmpopts.IgnoreFields(config.Server{}, "Sums"),
+				cmpopts.IgnoreFields(config.Server{}, "Sums"), cmpopts.IgnoreFields(config.Rules{}, "Places"),
 			}
 			if d := cmp.Diff(want, got, opts); d != "" {
 				t.Errorf("Load (-want +got):\n%s", d)
