@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
 // complete fills in what follows from the rest of the entry: its kind, absolute paths, the environment, headers.
@@ -124,7 +125,12 @@ func transportOf(s string) (Transport, bool) {
 
 // plain returns s without what spellings of one word differ in.
 func plain(s string) string {
-	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s))
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == ' ' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, s)
 }
 
 // completePaths makes paths absolute, from the folder of the file that names them.

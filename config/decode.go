@@ -5,107 +5,110 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-viper/mapstructure/v2"
 )
 
 // decodeFile decodes all but the servers. Variables of its envFile are there for everything else.
-func (l *loader) decodeFile(ctx context.Context) (*file, error) {
-	var first struct {
-		AllowCommands bool `koanf:"allowCommands"`
+func (l *loader) decodeFile(ctx context.Context) *file {
+	f := defaultFile()
+	some := func(wanted func(key string) bool) map[string]any {
+		values := maps.Clone(l.values)
+		maps.DeleteFunc(values, func(key string, _ any) bool { return !wanted(key) })
+		return values
 	}
-	if err := l.decode(ctx, map[string]any{"allowCommands": l.values["allowCommands"]}, &first); err != nil {
-		return nil, err
-	}
-	if at := l.place("allowCommands"); first.AllowCommands && at.layer.remote {
+	l.decode(ctx, some(func(key string) bool { return key == "allowCommands" }), f)
+	if at := l.place("allowCommands"); f.AllowCommands && at.layer.remote {
 		l.report(at, IDReferenceForbidden, "a remote layer may not allow commands", "write it into a file on this machine")
 	} else {
-		l.commands = first.AllowCommands
+		l.commands = f.AllowCommands
 	}
 	l.readEnvFiles(ctx, l.values, l.dotenv)
-	rest := map[string]any{}
-	for key, value := range l.values {
-		if key != "mcpServers" && key != "defaults" && key != "envFile" {
-			rest[key] = value
-		}
-	}
-	f := defaultFile()
-	if err := l.decode(ctx, rest, f); err != nil {
-		return nil, err
-	}
-	return f, nil
+	l.decode(ctx, some(func(key string) bool {
+		return !slices.Contains([]string{"allowCommands", "mcpServers", "defaults", "envFile"}, key)
+	}), f)
+	return f
 }
 
 // isOff tells whether a server is switched off.
-func (l *loader) isOff(ctx context.Context, name string, values map[string]any) (bool, error) {
+func (l *loader) isOff(ctx context.Context, name string, values map[string]any) bool {
 	e := entry{Enabled: true}
-	some := map[string]any{}
 	for _, key := range []string{"disabled", "enabled"} {
 		if value, ok := values[key]; ok {
-			some[key] = value
+			l.decode(ctx, map[string]any{key: value}, &e)
 		}
-	}
-	if len(some) == 0 {
-		return false, nil
-	}
-	if err := l.decode(ctx, some, &e); err != nil {
-		return false, err
 	}
 	mistaken := l.isBroken("mcpServers", name, "disabled") || l.isBroken("mcpServers", name, "enabled")
-	return (e.Disabled || !e.Enabled) && !mistaken, nil
+	return (e.Disabled || !e.Enabled) && !mistaken
 }
 
-// decode fills what into points to. It reports values that do not fit their type.
-func (l *loader) decode(ctx context.Context, values map[string]any, into any) error {
-	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		TagName: "koanf",
-		Result:  into,
-		DecodeHook: mapstructure.DecodeHookFuncValue(func(from, to reflect.Value) (any, error) {
-			return l.hook(ctx, from, to), nil
-		}),
-		MatchName: func(key, field string) bool { return key == field },
-	})
-	if err == nil {
-		err = d.Decode(values)
-	}
-	if err != nil {
-		return fmt.Errorf("decode: %w", err)
-	}
-	return nil
+// decode fills the struct that into points to with values that were given its shape. It reports those that do not fit
+// their type. What no value is there for stays as it is.
+func (l *loader) decode(ctx context.Context, values map[string]any, into any) {
+	l.fill(ctx, values, reflect.ValueOf(into).Elem())
 }
 
-// hook turns a ref into the value that its target wants, or reports why it cannot.
-func (l *loader) hook(ctx context.Context, from, to reflect.Value) any {
-	if from.Type() != reflect.TypeFor[ref]() || to.Kind() == reflect.Pointer {
-		return from.Interface()
+func (l *loader) fill(ctx context.Context, value any, to reflect.Value) {
+	if to.Kind() == reflect.Pointer {
+		to.Set(reflect.New(to.Type().Elem()))
+		to = to.Elem()
 	}
-	v := l.leaves[from.Int()]
-	if to.Kind() == reflect.Interface {
+	switch value := value.(type) {
+	case ref:
+		if scalar := l.scalar(ctx, l.leaves[value], to.Type()); scalar != nil {
+			to.Set(reflect.ValueOf(scalar).Convert(to.Type()))
+		}
+	case []any:
+		list := reflect.MakeSlice(to.Type(), len(value), len(value))
+		for i, item := range value {
+			l.fill(ctx, item, list.Index(i))
+		}
+		to.Set(list)
+	case map[string]any:
+		for _, key := range sortedKeys(value) {
+			if to.Kind() == reflect.Struct {
+				field, _ := l.shapes.field(to.Type(), key)
+				l.fill(ctx, value[key], to.FieldByIndex(field.Index))
+				continue
+			}
+			if to.IsNil() {
+				to.Set(reflect.MakeMapWithSize(to.Type(), len(value)))
+			}
+			item := reflect.New(to.Type().Elem()).Elem()
+			l.fill(ctx, value[key], item)
+			to.SetMapIndex(reflect.ValueOf(key), item)
+		}
+	}
+}
+
+// scalar returns the value of a leaf as one that can be converted to t, or reports why it cannot and returns nil.
+func (l *loader) scalar(ctx context.Context, v leaf, t reflect.Type) any {
+	if t.Kind() == reflect.Interface {
 		return l.free(ctx, v.node, v.at)
 	}
-	scalar, ok := l.expanded(ctx, v.node, v.at)
+	text, ok := l.expanded(ctx, v.node, v.at)
 	if !ok {
-		return to.Interface()
+		return nil
 	}
-	value, ok := l.convert(scalar, v.at, to.Type())
-	if !ok {
-		noun, hint := wanted(to.Type())
-		if hint != "" {
-			hint = "write " + hint
-		}
-		id := IDValue
-		if to.Type() == reflect.TypeFor[Glob]() {
-			id = IDPattern
-		}
-		l.report(v.at, id, fmt.Sprintf("%q is not %s", v.at.source, noun), hint)
-		return to.Interface()
+	value, ok := l.convert(text, v.at, t)
+	if ok {
+		return value
 	}
-	return value
+	noun, hint := wanted(t)
+	if hint != "" {
+		hint = "write " + hint
+	}
+	id := IDValue
+	if t == reflect.TypeFor[Glob]() {
+		id = IDPattern
+	}
+	l.report(v.at, id, fmt.Sprintf("%q is not %s", v.at.source, noun), hint)
+	return nil
 }
 
 // expanded returns the text of a scalar with its variables and secret references replaced. It is false when there is

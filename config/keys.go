@@ -177,17 +177,27 @@ func fieldNames(t reflect.Type) []string {
 	return names
 }
 
-// fieldType returns the type of a key of a struct.
-func fieldType(t reflect.Type, key string) (reflect.Type, bool) {
-	for f := range t.Fields() {
-		switch tag := f.Tag.Get("koanf"); tag {
-		case key:
-			return f.Type, true
-		case ",squash":
-			if found, ok := fieldType(f.Type, key); ok {
-				return found, true
+// shapes are the keys of structs, found once for each type.
+type shapes map[reflect.Type]map[string]reflect.StructField
+
+// field returns the field of a key of a struct; its Index leads to it from there.
+func (s shapes) field(t reflect.Type, key string) (reflect.StructField, bool) {
+	fields := s[t]
+	if fields == nil {
+		fields = map[string]reflect.StructField{}
+		for f := range t.Fields() {
+			if tag := f.Tag.Get("koanf"); tag != ",squash" {
+				fields[tag] = f
+				continue
+			}
+			for _, key := range fieldNames(f.Type) {
+				inner, _ := s.field(f.Type, key)
+				inner.Index = slices.Concat(f.Index, inner.Index)
+				fields[key] = inner
 			}
 		}
+		s[t] = fields
 	}
-	return nil, false
+	f, ok := fields[key]
+	return f, ok && key != "-"
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/maps"
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/v2"
 )
 
 // Bounds of layers.
@@ -171,23 +169,6 @@ func (l *loader) circle(at place, chain []string) {
 	l.report(at, IDExtends, "goes in a circle: "+strings.Join(names, " extends "), "remove one of them")
 }
 
-// mergeLayers merges the values of layers, the lowest first: maps merge, all else replaces, and what is nil in a
-// later layer is gone.
-func mergeLayers(layers []map[string]any) (map[string]any, error) {
-	if len(layers) == 1 {
-		return layers[0], nil
-	}
-	k := koanf.New(separator)
-	for _, values := range layers {
-		if err := k.Load(confmap.Provider(values, ""), nil); err != nil {
-			return nil, fmt.Errorf("merge layers: %w", err)
-		}
-	}
-	merged := k.Raw()
-	prune(merged)
-	return merged, nil
-}
-
 // prune removes what is nil.
 func prune(values map[string]any) {
 	for key, value := range values {
@@ -210,10 +191,25 @@ func (l *loader) withDefaults(entry map[string]any) map[string]any {
 	if entry["command"] != nil && entry["url"] == nil {
 		meaningless = []string{"headers", "transport", "allowHttp", "caFile", "clientCert", "serverStream"}
 	}
-	merged := maps.Copy(defaults)
-	for _, key := range meaningless {
-		delete(merged, key)
+	merged := map[string]any{}
+	for key, value := range defaults {
+		if !slices.Contains(meaningless, key) {
+			merged[key] = copied(value)
+		}
 	}
 	maps.Merge(entry, merged)
 	return merged
+}
+
+// copied returns a value whose maps are not those of value.
+func copied(value any) any {
+	m, ok := value.(map[string]any)
+	if !ok {
+		return value
+	}
+	other := make(map[string]any, len(m))
+	for key, v := range m {
+		other[key] = copied(v)
+	}
+	return other
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+
+	"github.com/knadh/koanf/maps"
 )
 
 // Options are what Load needs besides the file.
@@ -48,14 +50,7 @@ func (l *loader) check(ctx context.Context) (*Config, error) {
 	if len(l.problems) > 0 {
 		return l.failed()
 	}
-	values, err := l.merge()
-	if err != nil {
-		return l.failedBy(err)
-	}
-	cfg, err := l.load(ctx, values)
-	if err != nil {
-		return l.failedBy(err)
-	}
+	cfg := l.load(ctx, l.merge())
 	mistaken := func(s *Server) bool { return s.Required && len(s.Problems) > 0 }
 	if len(l.problems) > 0 || slices.ContainsFunc(cfg.Servers, mistaken) {
 		l.problems = append(l.problems, cfg.Problems()...)
@@ -76,6 +71,7 @@ type loader struct {
 	files    []string           // see Config.Files
 	leaves   []leaf             // by ref
 	pos      map[string]place   // of every known key, by place.key; where it stands in the highest layer that has it
+	shapes   shapes             // of structs
 	values   map[string]any     // what the layers say together
 	broken   map[string]bool    // by place.key: a problem was reported there or below
 	servers  map[string]*server // by name
@@ -102,7 +98,7 @@ type server struct {
 func newLoader(name string, o Options) *loader {
 	l := &loader{
 		name: name, env: o.LookupEnv, options: o,
-		pos: map[string]place{}, broken: map[string]bool{}, servers: map[string]*server{},
+		shapes: shapes{}, pos: map[string]place{}, broken: map[string]bool{}, servers: map[string]*server{},
 		ran: map[string]ran{}, dotenv: map[string]string{},
 	}
 	var err error
@@ -117,28 +113,21 @@ func (l *loader) failed() (*Config, error) {
 	return &Config{Path: l.path, Files: l.files}, l.problems.sorted()
 }
 
-func (l *loader) failedBy(err error) (*Config, error) {
-	l.problems = whole(l.name, IDInternal, err.Error(), "please report this")
-	return l.failed()
-}
-
 // merge gives every layer its shape and merges them, the lowest first.
-func (l *loader) merge() (map[string]any, error) {
-	var shaped []map[string]any
+func (l *loader) merge() map[string]any {
+	merged := map[string]any{}
 	for _, y := range l.layers {
 		values, _ := l.shape(y.root, reflect.TypeFor[file](), place{pos: y.root.pos, layer: y}).(map[string]any)
-		shaped = append(shaped, values)
+		maps.Merge(values, merged)
 	}
-	return mergeLayers(shaped)
+	prune(merged)
+	return merged
 }
 
 // load decodes the values that the layers have together, and checks them.
-func (l *loader) load(ctx context.Context, values map[string]any) (*Config, error) {
+func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	l.values = values
-	f, err := l.decodeFile(ctx)
-	if err != nil {
-		return nil, err
-	}
+	f := l.decodeFile(ctx)
 	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits}
 	l.general(f, cfg)
 	chosen := l.choice(f, cfg)
@@ -149,11 +138,7 @@ func (l *loader) load(ctx context.Context, values map[string]any) (*Config, erro
 			l.forget(name) // a layer has removed it
 			continue
 		}
-		s, err := l.server(ctx, name, entry, chosen)
-		if err != nil {
-			return nil, err
-		}
-		if s != nil {
+		if s := l.server(ctx, name, entry, chosen); s != nil {
 			s.Profile = f.profile(cfg.Profile)
 			cfg.Servers = append(cfg.Servers, s)
 		}
@@ -167,31 +152,25 @@ func (l *loader) load(ctx context.Context, values map[string]any) (*Config, erro
 		l.warnings = append(l.warnings, whole(l.name, IDNoServer, "no server is configured", "add one under mcpServers")...)
 	}
 	cfg.Warnings = l.warnings.sorted()
-	return cfg, nil
+	return cfg
 }
 
 // server returns the server with that entry, nil when it is switched off or not chosen. Its mistakes do not matter
 // then, and no secret of it is looked up.
-func (l *loader) server(ctx context.Context, name string, entry map[string]any, chosen func(name string) bool) (*Server, error) {
+func (l *loader) server(ctx context.Context, name string, entry map[string]any, chosen func(name string) bool) *Server {
 	known := l.servers[name]
 	l.scope = known
 	defer func() { l.scope = nil }()
-	off, err := l.isOff(ctx, name, entry)
-	if err != nil {
-		return nil, err
-	}
-	if off || !chosen(name) {
+	if l.isOff(ctx, name, entry) || !chosen(name) {
 		l.forget(name)
-		return nil, nil //nolint:nilnil // see above
+		return nil
 	}
 	entry = l.withDefaults(entry)
 	l.readEnvFiles(ctx, entry, known.envFile)
 	e := defaultEntry(name)
-	if err := l.decode(ctx, entry, e); err != nil {
-		return nil, err
-	}
+	l.decode(ctx, entry, e)
 	l.complete(e, name)
 	l.checkServer(&e.Server)
 	sumFiles(&e.Server)
-	return &e.Server, nil
+	return &e.Server
 }

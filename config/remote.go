@@ -33,9 +33,7 @@ func (l *loader) extendRemote(ctx context.Context, n *node, at place, chain []st
 	before := len(l.problems)
 	values, _ := l.shape(n, reflect.TypeFor[remoteLayer](), at).(map[string]any)
 	var r remoteLayer
-	if err := l.decode(ctx, values, &r); err != nil {
-		l.report(at, IDInternal, err.Error(), "please report this")
-	}
+	l.decode(ctx, values, &r)
 	if len(l.problems) > before {
 		return
 	}

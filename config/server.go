@@ -72,7 +72,7 @@ type Server struct {
 	// Profile is what the chosen profile allows besides; an item is shown when both do.
 	Profile Profile `koanf:"-"`
 
-	// Secrets are what secret references in any text of the server stand for, in the order of the file: URL and Args
+	// Secrets are what secret references in any text of the server stand for: URL and Args
 	// hold them, too, and are not to be shown before they are taken out.
 	Secrets []Secret `koanf:"-"`
 

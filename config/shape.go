@@ -43,7 +43,8 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 	first := map[string]member{}
 	for _, m := range n.members {
 		key := canonical(t, m.key)
-		field, known := fieldType(t, key)
+		found, known := l.shapes.field(t, key)
+		field := found.Type
 		if !known {
 			l.unknown(t, m, at)
 			continue
@@ -83,8 +84,8 @@ func (l *loader) isOfOthers(t reflect.Type, key string, m member, here place) bo
 	if t == reflect.TypeFor[file]() && (key == "version" || key == "$schema") {
 		return true
 	}
-	field, _ := fieldType(t, key)
-	if !isShared(t, key) || fits(m.value, field) {
+	field, _ := l.shapes.field(t, key)
+	if !isShared(t, key) || l.fits(m.value, field.Type) {
 		return false
 	}
 	l.foreign = append(l.foreign, here)
@@ -99,7 +100,7 @@ func (l *loader) forgetPlace(key string) bool {
 }
 
 // fits tells whether a value has the shape that t wants: maps, lists and scalars where they belong, and known keys.
-func fits(n *node, t reflect.Type) bool {
+func (l *loader) fits(n *node, t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -116,13 +117,13 @@ func fits(n *node, t reflect.Type) bool {
 	case t == reflect.TypeFor[fileList]() && isText:
 		return true
 	case t.Kind() == reflect.Slice:
-		return n.kind == list && !slices.ContainsFunc(n.items, func(item *node) bool { return !fits(item, t.Elem()) })
+		return n.kind == list && !slices.ContainsFunc(n.items, func(item *node) bool { return !l.fits(item, t.Elem()) })
 	case t.Kind() == reflect.Map:
-		return n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool { return !fits(m.value, t.Elem()) })
+		return n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool { return !l.fits(m.value, t.Elem()) })
 	case t.Kind() == reflect.Struct:
 		return n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool {
-			field, known := fieldType(t, canonical(t, m.key))
-			return !known || !fits(m.value, field)
+			field, known := l.shapes.field(t, canonical(t, m.key))
+			return !known || !l.fits(m.value, field.Type)
 		})
 	}
 	return n.kind != list && n.kind != object
@@ -251,7 +252,7 @@ func (l *loader) isKind(n *node, want kind, name string, at place) bool {
 	return false
 }
 
-// ref stands for a leaf in what koanf merges and mapstructure decodes, so that it keeps its place.
+// ref stands for a leaf in what is merged and decoded, so that it keeps its place.
 type ref int
 
 // leaf is a scalar as it stands in the file, or a value of any shape.
