@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		testscript.Main(m, map[string]func(){
 			"plait":  func() { os.Exit(cli.Main(os.Args[1:], cli.OS())) },
 			"talk":   func() { os.Exit(talk()) },
+			"hold":   func() { os.Exit(hold()) },
 			"starts": func() { os.Exit(starts()) },
 		})
 	}

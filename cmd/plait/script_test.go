@@ -12,10 +12,14 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mark3labs/mcp-go/server"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -30,7 +34,10 @@ import (
 //	proxy VARIABLE URL          starts an HTTP proxy that takes every host for that of URL, and puts its own URL
 //	                            into the variable
 //
-// and three programs: plait, talk (see talk) and starts (see starts).
+//	until REGEXP COMMAND ARG... runs a program again and again until what it prints matches
+//	hangup                      sends SIGHUP to the one plait that runs
+//
+// and four programs: plait, talk and hold (see talk), and starts (see starts).
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -54,6 +61,8 @@ func TestScript(t *testing.T) {
 			"refuse":   refuse,
 			"internet": internet,
 			"proxy":    proxy,
+			"until":    poll,
+			"hangup":   hangup,
 		},
 	})
 }
@@ -111,10 +120,51 @@ func proxy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.Replace(s.URL, "://", "://me:CANARY@", 1))
 }
 
+func poll(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND ARG...")
+	}
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(hung); time.Now().Before(end); <-tick.C {
+		_ = ts.Exec(args[1], args[2:]...)
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("it never prints %s; now\n%s%s", args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+}
+
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: hangup")
+	}
+	ts.Check(ts.Exec("plait", "status", "--json"))
+	var all []struct{ PID int }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &all))
+	if len(all) != 1 {
+		ts.Fatalf("%d processes run, want 1", len(all))
+	}
+	p, err := os.FindProcess(all[0].PID)
+	ts.Check(err)
+	ts.Check(p.Signal(syscall.SIGHUP))
+}
+
 // talk is a program: `talk FILE COMMAND ARG...` runs COMMAND, says to it what is in FILE line by line, waits
 // for the answer to each request before it goes on, and then closes its input. It prints what COMMAND
 // prints, and exits as it does.
-func talk() int {
+func talk() int { return converse(func() {}) }
+
+// hold is talk that stays: it closes the input of COMMAND when it is interrupted.
+func hold() int {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	return converse(func() { <-interrupts })
+}
+
+func converse(wait func()) int {
 	lines, err := os.ReadFile(os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -137,6 +187,7 @@ func talk() int {
 			break
 		}
 	}
+	wait()
 	in.Close()
 	_, _ = io.Copy(io.Discard, answers)
 	_ = cmd.Wait()

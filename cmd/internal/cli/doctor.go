@@ -242,6 +242,8 @@ func describe(all []*examination) string {
 // brief returns a duration as a person wants it.
 func brief(d time.Duration) string {
 	switch {
+	case d > 0 && d < time.Millisecond:
+		return "<1ms"
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Hour:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -36,7 +37,11 @@ with a mistake changes nothing. plait status shows what runs.`,
 
 func runServe(ctx context.Context, a *app) error {
 	signal.Ignore(syscall.SIGHUP) // from here on it ends nothing, but asks for a reload
-	cfg, err := a.load(ctx, a.configFile)
+	file := a.configFile
+	if absolute, err := filepath.Abs(file); err == nil && file != "" {
+		file = absolute // whoever reads where a mistake is may be in another folder
+	}
+	cfg, err := a.load(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -110,5 +115,11 @@ func (g *gateway) report(before, cfg *config.Config) {
 
 // at returns a problem as fields of a log line.
 func at(p config.Problem) []any {
-	return []any{"at", p.Pos.String(), "path", p.Path, "problem", p.Msg, "hint", p.Hint, "id", p.ID}
+	fields := []any{"at", p.Pos.String()}
+	for _, f := range [][2]string{{"path", p.Path}, {"problem", p.Msg}, {"hint", p.Hint}, {"id", p.ID}} {
+		if f[1] != "" {
+			fields = append(fields, f[0], f[1])
+		}
+	}
+	return fields
 }
