@@ -101,7 +101,7 @@ func (n *node) json(indent, unit, eol string) string {
 func jsonUnit(data []byte) string {
 	for line := range bytes.Lines(data) {
 		indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]
-		if rest := line[len(indent):]; len(indent) > 0 && rest[0] == '"' {
+		if rest := line[len(indent):]; len(indent) > 0 && bytes.HasPrefix(rest, []byte(`"`)) {
 			return string(indent)
 		}
 	}
