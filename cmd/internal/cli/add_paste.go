@@ -225,12 +225,13 @@ func splitWords(line string) ([]string, error) {
 			if quote == '"' && !strings.ContainsRune("$`\"\\\n", r) {
 				word.WriteRune('\\')
 			}
-			if r != '\n' {
+			if r != '\n' { // which only goes on in the next line
 				word.WriteRune(r)
+				inWord = true
 			}
 			escaped = false
 		case r == '\\' && quote != '\'':
-			escaped, inWord = true, true
+			escaped = true
 		case quote != 0 && r == quote:
 			quote = 0
 		case quote != 0:
