@@ -26,6 +26,8 @@ const (
 	maxSnapshot      = 8 << 20
 	maxSnapshots     = 1000
 	maxSnapshotBytes = 128 << 20
+	// maxRemembered bounds those in memory.
+	maxRemembered = 300
 
 	snapshotEnd = ".snapshot"
 	tempEnd     = ".tmp"
@@ -94,9 +96,7 @@ func (s *Snapshots) load(key string) *snapshot {
 		if have = s.read(key); have.snapshot == nil {
 			return nil
 		}
-		s.mu.Lock()
-		s.have[key] = have
-		s.mu.Unlock()
+		s.remember(key, have)
 	}
 	young := *have.snapshot
 	for l, k := range young.lists {
@@ -105,6 +105,17 @@ func (s *Snapshots) load(key string) *snapshot {
 		}
 	}
 	return &young
+}
+
+// remember keeps a snapshot in memory. After many reloads most of them are of servers that are no more: then all
+// are forgotten, the disk has them.
+func (s *Snapshots) remember(key string, m memory) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.have[key]; !ok && len(s.have) >= maxRemembered {
+		clear(s.have)
+	}
+	s.have[key] = m
 }
 
 // read reads a file; one that is not what it should be is removed.
@@ -191,8 +202,8 @@ func (s *Snapshots) save(key string, now *snapshot) {
 	have := s.have[key]
 	merged := now.over(have.snapshot)
 	due := have.snapshot == nil || time.Since(have.written) > s.maxAge/10 || !merged.equal(have.snapshot)
-	s.have[key] = memory{merged, have.written}
 	s.mu.Unlock()
+	s.remember(key, memory{merged, have.written})
 	if !due {
 		return
 	}
@@ -209,9 +220,7 @@ func (s *Snapshots) save(key string, now *snapshot) {
 		s.log.Warn("a snapshot could not be written", "err", err)
 		return
 	}
-	s.mu.Lock()
-	s.have[key] = memory{merged, time.Now()}
-	s.mu.Unlock()
+	s.remember(key, memory{merged, time.Now()})
 	s.prune(int64(len(text)))
 }
 

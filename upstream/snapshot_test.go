@@ -237,6 +237,20 @@ func TestSnapshotsGrowOld(t *testing.T) {
 	})
 }
 
+// The memory has bounds, the disk has what was forgotten.
+func TestSnapshotsAreForgotten(t *testing.T) {
+	s := openSnapshots(t, t.TempDir())
+	for i := range maxRemembered + 1 {
+		s.save(fmt.Sprintf("%032d", i), toolsOf(time.Now(), `{"name":"t"}`))
+	}
+	if n := len(s.have); n > maxRemembered {
+		t.Errorf("%d in memory", n)
+	}
+	if s.load(fmt.Sprintf("%032d", 0)) == nil {
+		t.Error("it was lost")
+	}
+}
+
 // The folder has bounds. What is not plait's is left alone.
 func TestSnapshotsArePruned(t *testing.T) {
 	dir := t.TempDir()
