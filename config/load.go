@@ -148,8 +148,12 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 		s.Problems, s.Secrets = l.servers[s.Name].problems.sorted(), l.servers[s.Name].secrets
 	}
 	l.noticeForeign()
-	if len(cfg.Servers) == 0 {
+	switch {
+	case len(cfg.Servers) > 0:
+	case len(l.order) == 0:
 		l.warnings = append(l.warnings, whole(l.name, IDNoServer, "no server is configured", "add one under mcpServers")...)
+	default:
+		l.warnings = append(l.warnings, whole(l.name, IDNoServer, "every server is disabled or not chosen", "enable one, or choose another profile")...)
 	}
 	cfg.Warnings = l.warnings.sorted()
 	return cfg

@@ -29,7 +29,7 @@ type Problem struct { //nolint:errname // what validate lists is a problem, also
 	Msg  string
 	Hint string // what to do; may be empty
 
-	Unset bool // a variable is not set, or empty where it may not be: elsewhere it may be set
+	Unset bool // a variable is not set, or empty where it may not be, or the file of a secret is missing: elsewhere it may be there
 }
 
 // Error returns "file:line:col: path: problem; hint [id]".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func (l *loader) secretOfFile(name string, at place) (string, error) {
 	l.look(path)
 	data, err := readFile(path, maxSecret)
 	if err != nil {
-		return "", &expandError{id: IDReferenceFile, msg: unreadable(name, err), hint: "check the path"}
+		return "", &expandError{id: IDReferenceFile, msg: unreadable(name, err), hint: "check the path", unset: errors.Is(err, fs.ErrNotExist)}
 	}
 	return withoutLineBreak(data), nil
 }
