@@ -215,11 +215,14 @@ func (h *health) charge(requests int64) time.Duration {
 	return wait
 }
 
-// lasted says that a session has lasted a while: the server is up.
+// lasted says that a session has lasted a while: the server is up. Credentials that another session found refused
+// meanwhile stay so.
 func (h *health) lasted() {
 	h.change(func() {
-		h.clear()
-		h.proven = true
+		if !h.parked {
+			h.clear()
+			h.proven = true
+		}
 	})
 }
 

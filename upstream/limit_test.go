@@ -231,3 +231,27 @@ func TestQueue(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A server is left over every wire when nobody uses it, its child with it, and there again when it is used.
+func TestIdleOverEveryWire(t *testing.T) {
+	for _, wire := range []config.Type{config.HTTP, config.SSE, config.Stdio} {
+		t.Run(string(wire), func(t *testing.T) {
+			s := openReal(t, config.Server{Type: wire, Lazy: true, IdleTimeout: 50 * time.Millisecond}, 1, nil)[0]
+			if state := s.Status().State; state != Idle {
+				t.Errorf("at first it is %s", state)
+			}
+			for range 3 {
+				if m, err := big(t.Context(), s, 10); err != nil || m.Error() != nil {
+					t.Fatalf("%v %v", m, err)
+				}
+				s.Want(protocol.Tools)
+				if err := s.Await(t.Context(), protocol.Tools); err != nil || len(s.List(protocol.Tools).Items) != 1 {
+					t.Errorf("%v %v", err, s.List(protocol.Tools))
+				}
+				for s.Status().State != Idle {
+					hurry(t)
+				}
+			}
+		})
+	}
+}

@@ -131,6 +131,26 @@ func TestCredentialsRefusedLater(t *testing.T) {
 	})
 }
 
+// A session that lasts does not make credentials good again that another one found refused.
+func TestParkedWhileAnotherSessionLasts(t *testing.T) {
+	m := &mood{}
+	m.calls.Store(true)
+	m.set(200, "")
+	inBubble(t, config.Server{Transport: config.HTTPFirst}, m.ServeHTTP, func(b *bubble) {
+		s, release := b.open()
+		defer release()
+		other, releaseOther := b.open()
+		defer releaseOther()
+		b.wait(time.Second)
+		m.set(401, "")
+		_, err := b.call(b.t.Context(), s, protocol.ToolsCall)
+		wants(b.t, err, "401")
+		b.wait(time.Hour)
+		b.state(s, Parked)
+		b.state(other, Ready)
+	})
+}
+
 // A server that asks for time gets it, at most an hour, whether it says how long or until when.
 func TestRetryAfter(t *testing.T) {
 	for _, c := range []struct {
