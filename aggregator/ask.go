@@ -117,7 +117,7 @@ func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
 		}
 	case protocol.Updated:
 		uri, _ := jsonrpc.GetString(m.Params(), "uri")
-		if server.Server().Shared && !s.subscribed(uri) {
+		if server.Server().Shared && !s.subscribed(uri) || !v.mayRead(server, uri) {
 			return
 		}
 		if exposed := v.catalog().Expose(server.Name(), uri); exposed != uri {
@@ -128,7 +128,7 @@ func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
 			text = m.WithParams("", s.exposeElicitation(server, m.Params()))
 		}
 	case protocol.TaskStatus:
-		if server.Server().Shared && !s.ownsTask(server, m) {
+		if id, _ := jsonrpc.GetString(m.Params(), "taskId"); !s.isConcerned(v, server, id) {
 			return
 		}
 		if !v.only(server) {

@@ -79,6 +79,9 @@ func (s *Session) back(v *view, m *jsonrpc.Message, server *upstream.Session, an
 	if e := answer.Error(); e != nil {
 		return s.backError(v, m, server, answer, e)
 	}
+	if carriesTask(m) {
+		s.noteTask(v, m, server, answer.Result())
+	}
 	if v.direct() {
 		return answer.WithID(m.ID())
 	}

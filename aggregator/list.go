@@ -45,7 +45,8 @@ func listOf(method string) protocol.List {
 func (v *view) frame(l protocol.List, items jsonrpc.Raw) jsonrpc.Raw {
 	frame := jsonrpc.Raw("{}")
 	if len(v.servers) == 1 {
-		if f := v.servers[0].List(l).Frame; f != nil {
+		f := v.servers[0].List(l).Frame
+		if f != nil && (!v.restricts(v.servers[0], l) || jsonrpc.CheckMembers(f, l.Member()) == nil) {
 			frame = f
 		}
 	}

@@ -40,7 +40,7 @@ func (s *Session) ping(_ context.Context, _ *view, m *jsonrpc.Message) (jsonrpc.
 // custom routes a method that the protocol does not know, as it is.
 func (s *Session) custom(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
 	server := v.owner(m.Method())
-	if server == nil {
+	if server == nil || !v.mayPass(server, m) {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeMethodNotFound, "Method not found: %s", m.Method())
 	}
 	if err := jsonrpc.CheckMembers(m.Params(), "_meta"); err != nil {

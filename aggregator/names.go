@@ -27,7 +27,7 @@ func (s *Session) byItsName(
 	if err := jsonrpc.CheckMembers(params, "name", "arguments", "_meta", "task"); err != nil {
 		return nil, invalid(err)
 	}
-	if v.transparent() {
+	if v.transparent() && !v.restricts(v.servers[0], l) {
 		return s.forward(ctx, v, m, v.servers[0], params)
 	}
 	name, ok := jsonrpc.GetString(params, "name")
@@ -38,10 +38,8 @@ func (s *Session) byItsName(
 	if err != nil {
 		return nil, err
 	}
-	if entry.Name != name {
-		params = jsonrpc.Set(params, jsonrpc.Quote(entry.Name), "name")
-	}
-	return s.forward(ctx, v, m, v.byName[entry.Server], params)
+	server := v.byName[entry.Server]
+	return s.forward(ctx, v, m, server, v.spell(server, l, params, entry.Name))
 }
 
 // find looks a tool or prompt up, waiting for servers that have not listed theirs yet. It returns the view that

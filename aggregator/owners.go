@@ -13,6 +13,11 @@ const maxOwners = 4096
 type owner struct {
 	server *upstream.Session
 	name   string
+	tool   string // of a task: the tool that was called for it, "" if that is not known
+}
+
+func (o owner) is(server *upstream.Session, name string) bool {
+	return o.server == server && o.name == name
 }
 
 // owners remembers which server an identifier was seen from. Identifiers pass unchanged; the one that a
@@ -32,20 +37,42 @@ func newOwners() *owners {
 func (o *owners) expose(server *upstream.Session, name string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	exposed := name
+	exposed, known := o.look(server, name)
+	if !known {
+		if exposed != name {
+			o.aliases[server] = true
+		}
+		o.enter(exposed, owner{server: server, name: name})
+	}
+	return exposed
+}
+
+// look returns under which identifier one of a server is entered, or may be. The owners are locked.
+func (o *owners) look(server *upstream.Session, name string) (exposed string, known bool) {
+	exposed = name
 	for {
 		have, ok := o.known[exposed]
-		if !ok {
-			break
+		if !ok || have.is(server, name) {
+			return exposed, ok
 		}
-		if have == (owner{server, name}) {
-			return exposed
-		}
-		o.aliases[server] = true
 		exposed = server.Name() + ":" + exposed
 	}
-	o.enter(exposed, owner{server, name})
-	return exposed
+}
+
+// start notes that a tool has started a task.
+func (o *owners) start(server *upstream.Session, name, tool string) {
+	exposed := o.expose(server, name)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known[exposed] = owner{server, name, tool}
+}
+
+// of returns the entry of what a server calls name.
+func (o *owners) of(server *upstream.Session, name string) (owner, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	exposed, known := o.look(server, name)
+	return o.known[exposed], known
 }
 
 // learn notes that a server used an identifier, unless another one did before.
@@ -53,7 +80,7 @@ func (o *owners) learn(server *upstream.Session, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if _, ok := o.known[name]; !ok {
-		o.enter(name, owner{server, name})
+		o.enter(name, owner{server: server, name: name})
 	}
 }
 
@@ -90,7 +117,8 @@ func (o *owners) move(from, to *upstream.Session) {
 			delete(o.known, exposed)
 			continue
 		default:
-			o.known[exposed] = owner{to, have.name}
+			have.server = to
+			o.known[exposed] = have
 		}
 		kept = append(kept, exposed)
 	}

@@ -44,15 +44,21 @@ func (s *Session) readResource(ctx context.Context, v *view, m *jsonrpc.Message)
 		return nil, err
 	}
 	if v.alone() {
-		return s.forward(ctx, v, m, v.servers[0], m.Params())
+		if only := v.servers[0]; v.mayRead(only, uri) {
+			return s.forward(ctx, v, m, only, v.spell(only, protocol.Resources, m.Params(), uri))
+		}
+		return nil, unknown(uri)
 	}
 	v, found := s.locate(ctx, v, uri)
+	if found.Sure() && len(found.Targets) == 0 {
+		return nil, unknown(uri)
+	}
 	for i, t := range found.Targets {
-		call, err := s.call(m, at(m, uri, t.URI))
+		server := v.byName[t.Server]
+		call, err := s.call(m, v.spell(server, protocol.Resources, m.Params(), t.URI))
 		if err != nil {
 			return nil, err
 		}
-		server := v.byName[t.Server]
 		answer, err := server.Call(ctx, call)
 		if err != nil && (found.Sure() || errors.Is(err, upstream.ErrRetired)) {
 			return nil, err
@@ -70,14 +76,6 @@ func (s *Session) readResource(ctx context.Context, v *view, m *jsonrpc.Message)
 	return s.search(ctx, v, m, uri)
 }
 
-// at returns the params of m for a server that calls the resource name.
-func at(m *jsonrpc.Message, uri, name string) jsonrpc.Raw {
-	if uri == name {
-		return m.Params()
-	}
-	return jsonrpc.Set(m.Params(), jsonrpc.Quote(name), "uri")
-}
-
 // locate says which servers may own a resource, the likeliest first: who listed it, who named it in a result,
 // whose template matches, who alone lists that authority.
 func (s *Session) locate(ctx context.Context, v *view, uri string) (*view, catalog.Resolution) {
@@ -90,7 +88,7 @@ func (s *Session) locate(ctx context.Context, v *view, uri string) (*view, catal
 			return unknown(uri)
 		})
 	}
-	if to, ok := s.learned.find(uri); ok && !found.Sure() && v.heir(to.server) != nil {
+	if to, ok := s.learned.find(uri); ok && !found.Sure() && v.heir(to.server) != nil && v.mayRead(to.server, to.name) {
 		return v, catalog.Resolution{Step: catalog.Listed, Targets: []catalog.Target{{Server: to.server.Name(), URI: to.name}}}
 	}
 	return v, found
@@ -102,7 +100,7 @@ func (s *Session) search(ctx context.Context, v *view, m *jsonrpc.Message, uri s
 	defer cancel()
 	var servers []*upstream.Session
 	for _, server := range v.servers {
-		if server.Can("resources") {
+		if server.Can("resources") && v.mayRead(server, uri) {
 			servers = append(servers, server)
 		}
 	}
@@ -116,7 +114,7 @@ func (s *Session) search(ctx context.Context, v *view, m *jsonrpc.Message, uri s
 		s.start(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			call, err := s.call(m, m.Params())
+			call, err := s.call(m, v.spell(server, protocol.Resources, m.Params(), uri))
 			call.Progress = nil
 			var answer *jsonrpc.Message
 			if err == nil {
@@ -165,7 +163,7 @@ func (s *Session) subscription(
 		return nil, err
 	}
 	server, name := v.byName[target.Server], target.URI
-	call, err := s.call(m, at(m, uri, name))
+	call, err := s.call(m, v.spell(server, protocol.Resources, m.Params(), name))
 	if err != nil {
 		return nil, err
 	}
@@ -194,8 +192,11 @@ func (s *Session) subscription(
 
 // subscribable returns the server that a client's URI belongs to, and its name for it, with the view that says so.
 func (s *Session) subscribable(ctx context.Context, v *view, uri string) (*view, catalog.Target, error) {
-	if v.alone() {
+	if v.alone() && v.mayRead(v.servers[0], uri) {
 		return v, catalog.Target{Server: v.servers[0].Name(), URI: uri}, nil
+	}
+	if v.alone() {
+		return v, catalog.Target{}, unknown(uri)
 	}
 	v, found := s.locate(ctx, v, uri)
 	if len(found.Targets) == 0 {

@@ -141,9 +141,7 @@ func (s *Session) Notification(m *jsonrpc.Message) {
 		}
 	case protocol.Cancelled: // whoever holds the request has ended it
 	default:
-		if server := v.owner(m.Method()); server != nil {
-			server.Notify(m.Text())
-		}
+		v.passOn(m)
 	}
 }
 

@@ -75,15 +75,9 @@ func (s *Session) status() ClientStatus {
 		c.Servers = s.agg.configured(v.generation)
 		return c
 	}
-	shown := map[string]int{}
-	for entry := range v.catalog().Entries(catalog.Tools) {
-		shown[entry.Server]++
-	}
 	for _, server := range v.servers {
-		status := ServerStatus{
-			Status: server.Status(), Prefix: v.namer.Prefix(server.Name()),
-			Tools: shown[server.Name()], ToolsAll: len(server.List(protocol.Tools).Items),
-		}
+		status := ServerStatus{Status: server.Status(), Prefix: v.namer.Prefix(server.Name())}
+		status.Tools, status.ToolsAll = v.catalog().Count(server.Name(), catalog.Tools)
 		for l := range protocol.Lists {
 			status.Snapshot = status.Snapshot || server.List(l).Snapshot
 		}

@@ -56,15 +56,15 @@ func (s *Session) task(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrp
 	if !ok {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "taskId must be a string")
 	}
-	if v.direct() {
+	if v.direct() && !v.restricts(v.servers[0], protocol.Tools) {
 		return s.forward(ctx, v, m, v.servers[0], params)
 	}
 	to, ok := s.tasks.find(id)
-	if !ok && v.former != nil {
+	if !ok && v.former != nil && !v.restricts(v.former, protocol.Tools) {
 		return s.forward(ctx, v, m, v.former, params)
 	}
 	server := v.heir(to.server)
-	if server == nil {
+	if server == nil || !v.showsTask(server, to) {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "unknown task %s", id)
 	}
 	if to.name != id {
@@ -81,7 +81,7 @@ func (s *Session) listTasks(ctx context.Context, v *view, m *jsonrpc.Message) (j
 	if err := jsonrpc.CheckMembers(m.Params(), "cursor", "_meta"); err != nil {
 		return nil, invalid(err)
 	}
-	if v.direct() {
+	if v.direct() && !v.restricts(v.servers[0], protocol.Tools) {
 		return s.forward(ctx, v, m, v.servers[0], m.Params())
 	}
 	if _, ok := jsonrpc.Get(m.Params(), "cursor"); ok {
@@ -100,8 +100,8 @@ func (s *Session) listTasks(ctx context.Context, v *view, m *jsonrpc.Message) (j
 			s.log.Warn("a list could not be read", "server", server.Name(), "list", "tasks", "err", err)
 		}
 		for _, item := range items {
-			if id, _ := jsonrpc.GetString(item, "taskId"); server.Server().Shared && !s.tasks.has(server, id) {
-				continue // another client's
+			if id, _ := jsonrpc.GetString(item, "taskId"); !s.isConcerned(v, server, id) {
+				continue
 			}
 			if len(all) > 1 {
 				all = append(all, ',')
@@ -112,10 +112,10 @@ func (s *Session) listTasks(ctx context.Context, v *view, m *jsonrpc.Message) (j
 	return jsonrpc.Result(m.ID(), jsonrpc.Set(jsonrpc.Raw("{}"), append(all, ']'), "tasks")), nil
 }
 
-// ownsTask reports whether a notification of a shared server is about a task of this client.
-func (s *Session) ownsTask(server *upstream.Session, m *jsonrpc.Message) bool {
-	id, _ := jsonrpc.GetString(m.Params(), "taskId")
-	return s.tasks.has(server, id)
+// isConcerned reports whether a client may know of what the server calls a task: it is not another client's, and no
+// rule hides the tool.
+func (s *Session) isConcerned(v *view, server *upstream.Session, id string) bool {
+	return (!server.Server().Shared || s.tasks.has(server, id)) && s.showsTaskOf(v, server, id)
 }
 
 // clientTaskOf notes that the client answers a server's request with a task of its own.

@@ -49,8 +49,19 @@ func (l *live) Plan(ctx context.Context) (control.Outcome, error) {
 }
 
 // Explain implements control.Handler.
-func (l *live) Explain(_ context.Context, _ string) ([]control.Explanation, error) {
-	return nil, nil
+func (l *live) Explain(ctx context.Context, name string) ([]control.Explanation, error) {
+	var all []control.Explanation
+	for _, e := range l.gateway.Explain(ctx, name) {
+		explained := control.Explanation{
+			Kind: e.Kind.String(), Server: e.Server, Original: e.Original, Exposed: e.Exposed, Shown: e.Shown,
+			Reason: e.Reason, Changes: e.Changes,
+		}
+		if e.Pos.Line > 0 {
+			explained.At = e.Pos.String()
+		}
+		all = append(all, explained)
+	}
+	return all, nil
 }
 
 // Status implements control.Handler.
