@@ -12,16 +12,10 @@ const unannotatedHide = "hide"
 func (l *loader) checkRules(list string, r *Rules, above ...string) {
 	at := func(keys ...string) place { return l.place(slices.Concat(above, []string{list}, keys)...) }
 	r.Places = r.places(at)
-	var meaningless []string
-	switch list {
-	case "tools":
+	if list == "tools" {
 		l.choose(at("unannotated"), r.Unannotated, unannotatedHide, "show")
-	case "prompts":
-		meaningless = []string{"readOnly", "unannotated", "override"}
-	case "resources":
-		meaningless = []string{"readOnly", "unannotated", "rename", "override"}
 	}
-	for _, key := range meaningless {
+	for _, key := range meaningless(list) {
 		if l.isGiven(slices.Concat(above, []string{list, key})...) {
 			l.fault(at(key), IDRules, "has no meaning for "+list, "remove it")
 		}
@@ -61,6 +55,17 @@ func (r *Rules) places(at func(keys ...string) place) Places {
 		found["override."+name] = at("override", name).pos
 	}
 	return found
+}
+
+// meaningless returns the keys of rules that say nothing about the items of a list.
+func meaningless(list string) []string {
+	switch list {
+	case "prompts":
+		return []string{"readOnly", "unannotated", "override"}
+	case "resources":
+		return []string{"readOnly", "unannotated", "rename", "override"}
+	}
+	return nil
 }
 
 // isItemName tells whether s may be the new name of a tool or prompt.
