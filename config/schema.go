@@ -16,7 +16,7 @@ func Schema() []byte {
 	root := g.structure(reflect.TypeFor[file](), reflect.ValueOf(defaultFile()).Elem(), nil)
 	root.Schema = "http://json-schema.org/draft-07/schema#"
 	root.Title = "Configuration of plait"
-	root.Patterns = map[string]*schema{"^x-": {}} // for YAML anchors
+	root.Patterns = map[string]*schema{"^x-": {}}              // for YAML anchors
 	for _, alias := range []string{"servers", "mcp_servers"} { // VS Code, Codex
 		root.Properties[alias] = root.Properties["mcpServers"]
 	}
@@ -192,7 +192,8 @@ func (g *generator) layers() *schema {
 	one := &schema{AnyOf: []*schema{{Type: []string{jsonString}}, remote}}
 	return &schema{AnyOf: []*schema{
 		{Type: []string{jsonArray}, Items: g.define("layer", one)},
-		g.define("layer", one), {Type: []string{jsonNull}},
+		g.define("layer", one),
+		{Type: []string{jsonNull}},
 	}}
 }
 

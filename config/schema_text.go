@@ -57,14 +57,7 @@ func meanings() map[string]meaning {
 			"interval": says("how often an idle server is asked whether it lives; 0 for never"),
 			"timeout":  says("how long it may take to answer"),
 		},
-		"Rules": {
-			"allow":       says("patterns of what is shown").or("everything"),
-			"deny":        says("patterns of what is hidden and cannot be used; wins over allow").or("nothing"),
-			"readOnly":    says("show only tools that say of themselves that they only read"),
-			"unannotated": says("what readOnly does with tools that do not say").of("hide", "show"),
-			"rename":      says("new names by the server's own; they get the prefix, too").or("none"),
-			"override":    says("what is told of a tool instead of what the server says, by the server's own name for it").or("none"),
-		},
+		"Rules": ruleMeanings(),
 		"Override": {
 			"title":       says("the title of the tool").or("the server's"),
 			"description": says("the description of the tool").or("the server's"),
@@ -142,6 +135,17 @@ func serverMeanings() map[string]meaning {
 		"tools":           says("which tools are shown, and how").or("all"),
 		"prompts":         says("which prompts are shown, and how").or("all"),
 		"resources":       says("which resources and templates are shown, by URI").or("all"),
+	}
+}
+
+func ruleMeanings() map[string]meaning {
+	return map[string]meaning{
+		"allow":       says("patterns of what is shown").or("everything"),
+		"deny":        says("patterns of what is hidden and cannot be used; wins over allow").or("nothing"),
+		"readOnly":    says("show only tools that say of themselves that they only read"),
+		"unannotated": says("what readOnly does with tools that do not say").of("hide", "show"),
+		"rename":      says("new names by the server's own; they get the prefix, too").or("none"),
+		"override":    says("what is told of a tool instead of what the server says, by the server's own name for it").or("none"),
 	}
 }
 

@@ -67,10 +67,11 @@ func newRoot(a *app) *cobra.Command {
 	root.SetOut(a.env.Out)
 	root.SetErr(a.talk)
 	root.AddCommand(
-		newServe(a), newConnect(a), newDemo(a), newDemoServer(a), newValidate(a), newPlan(a), newTools(a), newResources(a), newPrompts(a),
+		newServe(a), newConnect(a), newDemo(a), newDemoServer(a), newValidate(a), newPlan(a), newSchema(a), newTools(a), newResources(a), newPrompts(a),
 		newComplete(a), newStatus(a), newReload(a), newDoctor(a), newVersion(a),
 		newAdd(a), newRemove(a), newEnable(a), newDisable(a), newImport(a), newLink(a), newUnlink(a),
 	)
+	root.SetHelpCommand(newHelp(a))
 	return root
 }
 
