@@ -13,6 +13,7 @@ type Config struct {
 	Naming   Naming    //
 	Limits   Limits    //
 	Servers  []*Server // in the order of the file, those that are disabled or not chosen left out
+	Blank    bool      // no file has mcpServers, not even an empty one: it may not be saved to its end
 	Warnings Problems  // what validate shows and serve logs once; in the order of the file
 }
 

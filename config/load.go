@@ -131,7 +131,8 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits}
 	l.general(f, cfg)
 	chosen := l.choice(f, cfg)
-	entries, _ := values["mcpServers"].(map[string]any)
+	entries, ok := values["mcpServers"].(map[string]any)
+	cfg.Blank = !ok
 	for _, name := range l.order {
 		entry, ok := entries[name].(map[string]any)
 		if !ok {

@@ -106,13 +106,20 @@ func (l *live) reload(ctx context.Context, cause string) control.Outcome {
 
 // read reads the files. It refuses a configuration with a mistake in a server that runs well: that must not
 // die of it. One that was misconfigured already, or is new, may be misconfigured as at the start. Beside an
-// error stands a configuration of which only Files are set.
+// error stands a configuration that says which files to watch. A file without servers is one that is just being
+// written.
 func (l *live) read(ctx context.Context) (*config.Config, error) {
 	cfg, err := config.Load(ctx, l.file, l.app.loading())
 	if err != nil {
 		return cfg, err
 	}
 	l.app.redact.learn(cfg)
+	if cfg.Blank && !l.config().Blank {
+		return cfg, config.Problems{{
+			ID: config.IDNoServer, Pos: config.Pos{File: l.file}, Path: "mcpServers",
+			Msg: "is missing, as in a file that is not saved to its end", Hint: "to remove all servers write mcpServers: {}",
+		}}
+	}
 	sound := map[string]bool{}
 	for _, s := range l.config().Servers {
 		sound[s.Name] = len(s.Problems) == 0
