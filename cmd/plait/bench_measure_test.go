@@ -79,6 +79,7 @@ func measures() []measure {
 		{"initialize/servers=100/snapshot=yes", remembering(100)},
 		{"list/servers=17+bad=3/snapshot=no", repeat(3, badDay(false))},
 		{"list/servers=17+bad=3/snapshot=yes", repeat(5, badDay(true))},
+		{"relabel/servers=20", relabel(20, 10, 10)},
 	}
 }
 

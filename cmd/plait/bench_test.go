@@ -122,6 +122,7 @@ func rows() []row {
 		{"spawn to initialize, 100 servers, with snapshots", "initialize/servers=100/snapshot=yes", wall, 0, 10 * ms},
 		{"20 servers, 3 of them bad: first list", "list/servers=17+bad=3/snapshot=no", wall, 0, 3300 * ms},
 		{"… with snapshots", "list/servers=17+bad=3/snapshot=yes", wall, 0, 100 * ms},
+		{"20 servers: file saved to list_changed", "relabel/servers=20", wall, 0, 500 * ms},
 	}
 }
 

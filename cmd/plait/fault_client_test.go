@@ -37,6 +37,7 @@ type faultAnswer struct {
 		Tools   []struct{ Name string }
 	}
 	Error *faultError
+	line  []byte // as it came
 }
 
 type faultError struct {
@@ -145,6 +146,7 @@ func (c *faultClient) read() {
 		if json.Unmarshal(line, &a) != nil || a.Method != "" {
 			continue
 		}
+		a.line = line
 		c.mu.Lock()
 		to := c.waiting[a.ID]
 		delete(c.waiting, a.ID)

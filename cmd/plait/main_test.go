@@ -17,6 +17,7 @@ var programs = map[string]func() int{
 	"bench-server": benchServer,
 	"fault-child":  faultChild,
 	"mortal-child": mortalChild,
+	"storm-child":  stormChild,
 	"story-server": storyServer,
 }
 
