@@ -113,6 +113,14 @@ func (b *bubble) dial(ctx context.Context, network, _ string) (net.Conn, error) 
 	}
 }
 
+// failures returns how many attempts in a row failed.
+func (b *bubble) failures() int {
+	h := b.set.servers[0].common.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failures
+}
+
 // cut cuts the connections.
 func (b *bubble) cut() {
 	b.mu.Lock()

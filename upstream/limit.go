@@ -36,8 +36,7 @@ type queue struct {
 // Without an error the caller calls leave in the end.
 func (q *queue) enter(ctx context.Context, limit int) error {
 	q.mu.Lock()
-	if limit <= 0 || q.running < limit && len(q.waiting) == 0 {
-		q.running++
+	if q.pass(limit) {
 		q.mu.Unlock()
 		return nil
 	}
@@ -64,6 +63,22 @@ func (q *queue) enter(ctx context.Context, limit int) error {
 	}
 }
 
+// pass takes a turn if there is one now. q is locked.
+func (q *queue) pass(limit int) bool {
+	free := limit <= 0 || q.running < limit && len(q.waiting) == 0
+	if free {
+		q.running++
+	}
+	return free
+}
+
+// tryEnter is enter for who does not wait. It reports whether there was a turn.
+func (q *queue) tryEnter(limit int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.pass(limit)
+}
+
 // leave ends a turn and gives as many as limit, which may be another than before, allows to those who wait.
 func (q *queue) leave(limit int) {
 	q.mu.Lock()
@@ -84,12 +99,16 @@ func (s *Session) takeTurn(ctx context.Context, method string) (done func(), err
 			return nil, err // now, not after those that may never end
 		}
 	}
+	leave := func() { s.common.queue.leave(s.Server().MaxConcurrent) }
+	if s.common.queue.tryEnter(limit) {
+		return leave, nil
+	}
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err = s.common.queue.enter(bounded, limit)
 	switch {
 	case err == nil:
-		return func() { s.common.queue.leave(s.Server().MaxConcurrent) }, nil
+		return leave, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, errFull):

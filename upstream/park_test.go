@@ -235,7 +235,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 		if n := most.Load(); n > tolerated {
 			b.t.Errorf("%d attempts at a time while nothing was known", n)
 		}
-		if b.set.servers[0].common.health.failures < tolerated {
+		if b.failures() < tolerated {
 			b.t.Fatal("the breaker is closed")
 		}
 		most.Store(0)
@@ -263,7 +263,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 		for _, s := range sessions {
 			b.state(s, Ready)
 		}
-		if b.set.servers[0].common.health.failures != 0 {
+		if b.failures() != 0 {
 			b.t.Error("the breaker did not close")
 		}
 	})
