@@ -45,11 +45,14 @@ func (s *stormServer) answer(message []byte) string {
 	if json.Unmarshal(message, &m) != nil || m.ID == nil {
 		return ""
 	}
-	s.mu.Lock()
-	s.requests++
-	s.mu.Unlock()
-	var result string
+	if m.Method != "ping" { // which has nothing to do with the storm
+		s.mu.Lock()
+		s.requests++
+		s.mu.Unlock()
+	}
+	result := "{}"
 	switch m.Method {
+	case "ping":
 	case "initialize":
 		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{}},"serverInfo":{"name":"storm","version":"1"}}`
 	case "tools/list":
