@@ -45,21 +45,6 @@ func Parse(ctx context.Context, name string, data []byte, o Options) (*Config, e
 	return l.check(ctx)
 }
 
-// check gives the layers a shape, merges, decodes and checks them.
-func (l *loader) check(ctx context.Context) (*Config, error) {
-	if len(l.problems) > 0 {
-		return l.failed()
-	}
-	cfg := l.load(ctx, l.merge())
-	mistaken := func(s *Server) bool { return s.Required && len(s.Problems) > 0 }
-	if len(l.problems) > 0 || slices.ContainsFunc(cfg.Servers, mistaken) {
-		l.problems = append(l.problems, cfg.Problems()...)
-		return l.failed()
-	}
-	cfg.Path, cfg.Files = l.path, l.files
-	return cfg, nil
-}
-
 // loader holds what is found while one file is loaded.
 type loader struct {
 	name    string // of the file, as it was given
@@ -106,6 +91,21 @@ func newLoader(name string, o Options) *loader {
 		l.path = name
 	}
 	return l
+}
+
+// check gives the layers a shape, merges, decodes and checks them.
+func (l *loader) check(ctx context.Context) (*Config, error) {
+	if len(l.problems) > 0 {
+		return l.failed()
+	}
+	cfg := l.load(ctx, l.merge())
+	mistaken := func(s *Server) bool { return s.Required && len(s.Problems) > 0 }
+	if len(l.problems) > 0 || slices.ContainsFunc(cfg.Servers, mistaken) {
+		l.problems = append(l.problems, cfg.Problems()...)
+		return l.failed()
+	}
+	cfg.Path, cfg.Files = l.path, l.files
+	return cfg, nil
 }
 
 // failed returns what Load returns when it has problems.

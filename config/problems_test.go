@@ -111,15 +111,15 @@ func sum(t *testing.T, path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
-func write(t testing.TB, name, content string) {
-	t.Helper()
+func write(tb testing.TB, name, content string) {
+	tb.Helper()
 	content = strings.NewReplacer("#BOM", "\xef\xbb\xbf", "#UTF16", "\xff\xfe", "#LATIN1", "\xe9", "#CR", "\r", "#TAB", "\t",
 		"#10MB", strings.Repeat("# ten megabytes\n", 625_000), "#WIDENING", bomb()).Replace(content)
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

@@ -94,8 +94,8 @@ func secretsOf(s *config.Server) []string {
 	}
 	for _, secret := range s.Secrets {
 		const shortest = 4
-		if value := secret.Reveal(); len(value) >= shortest {
-			found = append(found, value)
+		if len(secret) >= shortest {
+			found = append(found, secret.Reveal())
 		}
 	}
 	for name, secret := range s.Headers {
@@ -115,17 +115,24 @@ func secretsOf(s *config.Server) []string {
 			add(s.Args[i-1], arg)
 		}
 	}
-	if u, err := url.Parse(s.URL); err == nil {
-		if password, ok := u.User.Password(); ok {
-			add("password", password)
-		}
-		for name, values := range u.Query() {
-			for _, v := range values {
-				add(name, v)
-			}
+	secretsOfURL(s.URL, add)
+	return found
+}
+
+// secretsOfURL adds the password and the parameters of a URL.
+func secretsOfURL(raw string, add func(name, value string)) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return
+	}
+	if password, ok := u.User.Password(); ok {
+		add("password", password)
+	}
+	for name, values := range u.Query() {
+		for _, v := range values {
+			add(name, v)
 		}
 	}
-	return found
 }
 
 // isSecret reports whether a value under that name is one nobody may read. Short ones are not: taking out
