@@ -1,11 +1,14 @@
 package config_test
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -34,6 +37,11 @@ func tellSecret(runs string) int {
 	case "fail":
 		fmt.Fprintln(os.Stdout, "s3cret")
 		return 3
+	case "hang":
+		if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+			_, _ = l.Accept() // nobody connects
+		}
+		return 0
 	case "flood":
 		for range 3 << 10 {
 			fmt.Fprintln(os.Stdout, strings.Repeat("s3cret ", 100))
@@ -111,6 +119,29 @@ line#CR
 	}
 	if got := strings.Count(string(ran), "\n"); got != 3 || strings.Contains(string(ran), "off") || strings.Contains(string(ran), "notchosen") {
 		t.Errorf("commands that ran:\n%s", ran)
+	}
+}
+
+// TestSecretCommandHangs ends a command that does not end by itself.
+func TestSecretCommandHangs(t *testing.T) {
+	folder := folderOf(t, `
+-- plait.yaml --
+allowCommands: true
+mcpServers:
+  a: {command: npx, args: ["${exec:${TEST_BINARY} hang}"]}
+`)
+	t.Setenv(runsFile, filepath.Join(folder, "runs"))
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	cfg, err := config.Load(ctx, filepath.Join(folder, "plait.yaml"), config.Options{LookupEnv: func(name string) (string, bool) {
+		return "'" + binary + "'", name == "TEST_BINARY"
+	}})
+	if err != nil || !strings.Contains(cfg.Problems().Error(), "does not end within 10s; run it by hand to see why [PLAIT-CFG-015]") {
+		t.Errorf("Load = %v, %v", cfg.Problems(), err)
 	}
 }
 
