@@ -147,6 +147,13 @@
 // clients (autoApprove, alwaysAllow, gallery, …) are ignored with that notice; timeout, which they count in seconds or
 // milliseconds, only in a client's file.
 //
+// # Edits
+//
+// [Document] changes one server in the text of a file, in any of the formats, and leaves every other byte as it is:
+// comments, order, indentation, line ends and anchors. Comments directly above an entry belong to it. After an edit the
+// text is parsed again; when anything else would mean something else, the edit is refused. [WriteFile] puts the text in
+// the place of the file at once.
+//
 // # Mistakes
 //
 // All are reported at once, as [Problem], with file, line and column and an id that tells its kind, such as

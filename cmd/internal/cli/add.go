@@ -117,7 +117,7 @@ func (o *addOptions) run(ctx context.Context) error {
 	if err := d.put(keys, entry); err != nil {
 		return err
 	}
-	if err := o.check(ctx, d, o.name); err != nil {
+	if err := o.check(ctx, d); err != nil {
 		return err
 	}
 	return o.finish(d, "added "+o.name+" to "+d.path+"; see its tools with plait tools list --server "+o.name)

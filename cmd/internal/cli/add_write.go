@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -108,24 +107,29 @@ func (e *editing) openConfig() (*draft, error) {
 	return d, nil
 }
 
-// check loads the draft. It refuses mistakes outside the servers, and those in the servers that are named; a variable
-// that is not set is only said.
-func (e *editing) check(ctx context.Context, d *draft, servers ...string) error {
-	cfg, err := config.Parse(ctx, d.path, d.after, config.Options{LookupEnv: e.env.LookupEnv})
-	var wrong, unset config.Problems
-	if err != nil && !errors.As(err, &wrong) {
-		return err
-	}
-	if err != nil && len(servers) == 0 {
-		_, was := config.Parse(ctx, d.path, d.before, config.Options{LookupEnv: e.env.LookupEnv})
-		if was != nil {
-			wrong = nil // it was wrong before: taking something out does no harm
+// check loads the draft. It refuses mistakes that were not there before; a variable that is not set is only said.
+func (e *editing) check(ctx context.Context, d *draft) error {
+	had := map[string]bool{}
+	if d.before != nil {
+		_, before, err := e.examine(ctx, d.path, d.before)
+		if err != nil {
+			return err
+		}
+		for _, p := range before {
+			had[p.Path+p.Msg] = true
 		}
 	}
-	for _, p := range problemsOf(cfg, servers) {
-		if p.Unset {
-			unset = append(unset, p)
-		} else {
+	_, after, err := e.examine(ctx, d.path, d.after)
+	if err != nil {
+		return err
+	}
+	var wrong config.Problems
+	for _, p := range after {
+		switch {
+		case had[p.Path+p.Msg]:
+		case p.Unset:
+			e.say("note: %s", p.Error())
+		default:
 			wrong = append(wrong, p)
 		}
 	}
@@ -133,24 +137,22 @@ func (e *editing) check(ctx context.Context, d *draft, servers ...string) error 
 		e.say("plait: nothing is written: the file would have %s [%s]", count(len(wrong), "problem"), idRefused)
 		return wrong
 	}
-	for _, p := range unset {
-		e.say("note: %s", p.Error())
-	}
 	return nil
 }
 
-// problemsOf returns the problems of the servers that are named.
-func problemsOf(cfg *config.Config, servers []string) config.Problems {
-	var all config.Problems
-	if cfg == nil {
-		return nil
+// examine checks a text as that of a file, with all its servers; no command is run for it and nothing is fetched. The
+// configuration is nil when there is a mistake outside the servers.
+func (e *editing) examine(ctx context.Context, path string, text []byte) (*config.Config, config.Problems, error) {
+	cfg, err := config.Parse(ctx, path, text, config.Options{LookupEnv: e.env.LookupEnv, Offline: true, NoDefaultProfile: true})
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		return nil, problems, nil
+	case err != nil:
+		return nil, nil, err
 	}
-	for _, s := range cfg.Servers {
-		if slices.Contains(servers, s.Name) {
-			all = append(all, s.Problems...)
-		}
-	}
-	return all
+	problems = cfg.Problems()
+	return cfg, problems, nil
 }
 
 // finish writes the draft and says so, or shows the difference.

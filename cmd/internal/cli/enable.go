@@ -36,9 +36,9 @@ func runSwitch(ctx context.Context, e *editing, name string, on bool) error {
 	if err != nil {
 		return err
 	}
-	edit, word, checked := d.doc.Disable, "disabled", []string(nil)
+	edit, word := d.doc.Disable, "disabled"
 	if on {
-		edit, word, checked = d.doc.Enable, "enabled", []string{name}
+		edit, word = d.doc.Enable, "enabled"
 	}
 	text, err := edit(name)
 	if err != nil {
@@ -51,7 +51,7 @@ func runSwitch(ctx context.Context, e *editing, name string, on bool) error {
 	if err := d.set(text); err != nil {
 		return err
 	}
-	if err := e.check(ctx, d, checked...); err != nil {
+	if err := e.check(ctx, d); err != nil {
 		return err
 	}
 	return e.finish(d, fmt.Sprintf("%s %s in %s", word, name, d.path))

@@ -90,7 +90,7 @@ func runImport(ctx context.Context, o *importOptions, from string) error {
 		entry, _ := d.doc.Get(d.doc.ServersKey(), name)
 		o.warnOfSecrets(name, entry)
 	}
-	if err := o.check(ctx, d, taken...); err != nil {
+	if err := o.check(ctx, d); err != nil {
 		return err
 	}
 	return o.finish(d, fmt.Sprintf("imported %s into %s; see what they offer with plait tools list", count(len(taken), "server"), d.path))
@@ -119,13 +119,13 @@ func (o *importOptions) takeOver(d *draft, offers []offer) (rows [][]string, tak
 
 // mistaken says of which servers of the draft plait would not make use, and why.
 func (o *importOptions) mistaken(ctx context.Context, d *draft, servers []string) map[string]string {
-	cfg, err := config.Parse(ctx, d.path, d.after, config.Options{LookupEnv: o.env.LookupEnv})
-	if err != nil {
-		return nil // check will say it
-	}
 	bad := map[string]string{}
+	cfg, _, err := o.examine(ctx, d.path, d.after)
+	if err != nil || cfg == nil {
+		return bad // check will say it
+	}
 	for _, s := range cfg.Servers {
-		for _, p := range problemsOf(cfg, []string{s.Name}) {
+		for _, p := range s.Problems {
 			if !p.Unset && slices.Contains(servers, s.Name) {
 				bad[s.Name] = p.Msg
 			}

@@ -75,8 +75,8 @@ func (e *editing) openServer(ctx context.Context, name string, layered bool) (*d
 
 // below returns where a server stands that the draft has of a file that it extends.
 func (e *editing) below(ctx context.Context, d *draft, name string) (config.Pos, bool) {
-	cfg, err := config.Parse(ctx, d.path, d.after, config.Options{LookupEnv: e.env.LookupEnv})
-	if err != nil {
+	cfg, _, err := e.examine(ctx, d.path, d.after)
+	if err != nil || cfg == nil {
 		return config.Pos{}, false
 	}
 	for _, s := range cfg.Servers {
