@@ -39,9 +39,10 @@ func (o *queryOptions) flags(a *app, c *cobra.Command) {
 type query struct {
 	*client
 
-	app    *app
-	status func() []upstream.Status // of the servers
-	json   bool
+	app     *app
+	gateway *gateway
+	status  func() []upstream.Status // of the servers
+	json    bool
 }
 
 // connect opens the session. The caller calls close.
@@ -77,7 +78,7 @@ func (a *app) query(ctx context.Context, o queryOptions, need selection, ask fun
 		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, late)
 		defer cancel()
 	}
-	q := &query{app: a, json: o.json}
+	q := &query{app: a, gateway: g, json: o.json}
 	if err := q.connect(ctx, g, a.progress()); err != nil {
 		return err
 	}

@@ -49,19 +49,27 @@ func (l *live) Plan(ctx context.Context) (control.Outcome, error) {
 }
 
 // Explain implements control.Handler.
-func (l *live) Explain(ctx context.Context, name string) ([]control.Explanation, error) {
-	var all []control.Explanation
-	for _, e := range l.gateway.Explain(ctx, name) {
-		explained := control.Explanation{
-			Kind: e.Kind.String(), Server: e.Server, Original: e.Original, Exposed: e.Exposed, Shown: e.Shown,
-			Reason: e.Reason, Changes: e.Changes,
+func (l *live) Explain(ctx context.Context, name string) (control.Answer, error) {
+	return l.gateway.answer(ctx, name), ctx.Err()
+}
+
+// answer says what the servers have under a name.
+func (g *gateway) answer(ctx context.Context, name string) control.Answer {
+	found := g.Explain(ctx, name)
+	answer := control.Answer{Found: make([]control.Explanation, len(found))}
+	for i, e := range found {
+		answer.Found[i] = control.Explanation{
+			Kind: e.Kind.String(), Server: e.Server, Original: e.Original, Exposed: e.Exposed,
+			Shown: e.Shown, Reason: e.Reason, Changes: e.Changes,
 		}
 		if e.Pos.Line > 0 {
-			explained.At = e.Pos.String()
+			answer.Found[i].At = e.Pos.String()
 		}
-		all = append(all, explained)
 	}
-	return all, nil
+	if len(found) == 0 {
+		answer.Names = g.Names()
+	}
+	return answer
 }
 
 // Status implements control.Handler.

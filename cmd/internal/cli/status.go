@@ -175,21 +175,18 @@ func orNone(text, none string) string {
 
 // next says what to do about a server that is not ready, and what plait does.
 func next(s control.Server, now time.Time) string {
-	var parts []string
-	if s.Next != "" {
-		parts = append(parts, s.Next)
+	text := s.Next
+	and := func(more string) { text = strings.TrimPrefix(text+"; "+more, "; ") }
+	switch s.State {
+	case upstream.Connecting.String():
+		text = "wait"
+	case upstream.Waiting.String():
+		if s.Retry != nil {
+			and("tried again in " + brief(max(0, s.Retry.Sub(now))))
+		}
+	case upstream.Idle.String():
+		and("connects when it is used")
 	}
-	switch {
-	case s.State == upstream.Waiting.String() && s.Retry != nil:
-		parts = append(parts, "tried again in "+brief(max(0, s.Retry.Sub(now))))
-	case s.State == upstream.Connecting.String() && s.Next == "":
-		parts = append(parts, "wait")
-	case s.State == upstream.Parked.String():
-		parts = append(parts, "then plait reload")
-	case s.State == upstream.Idle.String():
-		parts = append(parts, "connects when it is used")
-	}
-	text := strings.Join(parts, "; ")
 	if s.ID != "" {
 		text = strings.TrimSpace(text + " (" + s.ID + ")")
 	}

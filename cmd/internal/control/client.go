@@ -80,8 +80,8 @@ func (p *Process) Plan(ctx context.Context) (Outcome, error) {
 }
 
 // Explain asks for everything that is known under a name.
-func (p *Process) Explain(ctx context.Context, name string) ([]Explanation, error) {
-	return ask[[]Explanation](ctx, p, http.MethodGet, "/explain?name="+url.QueryEscape(name))
+func (p *Process) Explain(ctx context.Context, name string) (Answer, error) {
+	return ask[Answer](ctx, p, http.MethodGet, "/explain?name="+url.QueryEscape(name))
 }
 
 // ask sends a request and returns the answer.

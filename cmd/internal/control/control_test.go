@@ -32,8 +32,8 @@ func (p process) Reload(context.Context) (control.Outcome, error) {
 
 func (p process) Plan(context.Context) (control.Outcome, error) { return control.Outcome{}, p.fails }
 
-func (p process) Explain(_ context.Context, name string) ([]control.Explanation, error) {
-	return []control.Explanation{{Kind: "tool", Original: name, Reason: "it says s3cret and \"s3cret\""}}, p.fails
+func (p process) Explain(_ context.Context, name string) (control.Answer, error) {
+	return control.Answer{Found: []control.Explanation{{Kind: "tool", Original: name, Reason: "it says s3cret and \"s3cret\""}}}, p.fails
 }
 
 // serve starts a process whose sockets are in folder, and returns what ends it.
@@ -111,7 +111,8 @@ func TestAProcessAnswers(t *testing.T) {
 		t.Errorf("plan %+v, %v", outcome, err)
 	}
 	const odd = "desk_a b&c=ü%"
-	found, err := p.Explain(ctx, odd)
+	answer, err := p.Explain(ctx, odd)
+	found := answer.Found
 	if err != nil || len(found) != 1 || found[0].Original != odd {
 		t.Fatalf("explain %+v, %v", found, err)
 	}

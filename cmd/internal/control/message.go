@@ -5,7 +5,7 @@
 //	GET  /status              Status
 //	POST /reload              Outcome, once the reload is done
 //	GET  /plan                Outcome of a reload that would happen now
-//	GET  /explain?name=NAME   []Explanation
+//	GET  /explain?name=NAME   Answer
 //
 // Whatever leaves the process has passed Options.Redact.
 package control
@@ -81,6 +81,12 @@ type Problem struct {
 	Path    string `json:"path,omitempty"`
 	Problem string `json:"problem"`
 	Hint    string `json:"hint,omitempty"`
+}
+
+// Answer is what a process knows under a name.
+type Answer struct {
+	Found []Explanation `json:"found"`
+	Names []string      `json:"names,omitempty"` // everything that is shown, when nothing is found
 }
 
 // Explanation is why one item of a server is shown or not. plait explain --json prints it.

@@ -34,7 +34,7 @@ type Handler interface {
 	Status() Status
 	Reload(ctx context.Context) (Outcome, error) // returns when it is done
 	Plan(ctx context.Context) (Outcome, error)
-	Explain(ctx context.Context, name string) ([]Explanation, error)
+	Explain(ctx context.Context, name string) (Answer, error)
 }
 
 // Options are what Serve needs besides the handler.
