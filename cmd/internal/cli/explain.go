@@ -111,7 +111,9 @@ func describeItem(out io.Writer, e control.Explanation) {
 		name = e.Original
 	}
 	fmt.Fprintln(out, harmless(e.Kind+" "+name))
-	line := func(title, text string) { fmt.Fprintf(out, "  %-9s %s\n", title, harmless(strings.ReplaceAll(text, "\n", " "))) }
+	line := func(title, text string) {
+		fmt.Fprintf(out, "  %-9s %s\n", title, harmless(strings.ReplaceAll(text, "\n", " ")))
+	}
 	line("server", e.Server)
 	if e.Original != name {
 		line("original", e.Original)
