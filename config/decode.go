@@ -188,7 +188,7 @@ func (l *loader) free(ctx context.Context, n *node, at place) any {
 	case object:
 		values := map[string]any{}
 		for _, m := range n.members {
-			here := at.child(m.key, m.pos)
+			here := at.child(clean(m.key), m.pos)
 			if _, twice := values[m.key]; twice {
 				l.report(here, IDTwice, "is there twice", "keep one of them")
 				continue

@@ -138,7 +138,7 @@ func twiceMessage(first, second member) string {
 
 // unknown reports a key that t does not have, or notes it as one of another program.
 func (l *loader) unknown(t reflect.Type, m member, at place) {
-	here := at.child(m.key, m.pos)
+	here := at.child(clean(m.key), m.pos)
 	meant := suggest(t, m.key, at.layer.own)
 	switch t {
 	case reflect.TypeFor[file]():
