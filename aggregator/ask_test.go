@@ -214,6 +214,7 @@ func TestT44SharedServerAsksNobody(t *testing.T) {
 	s := plait(t, "mcpServers: {a: {url: $a, shared: true}, b: {url: $b}}", a, b)
 	p, q := s.open(), s.open()
 	for _, c := range []*client{p, q} {
+		c.result("tools/list", "") // both servers are there
 		if got := c.asks("a_t", "elicitation/create", `{"message":"m"}`); !strings.Contains(got, `"code":-32602`) {
 			t.Errorf("the server got %s", got)
 		}
