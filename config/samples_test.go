@@ -211,11 +211,26 @@ func TestClientFiles(t *testing.T) {
 	}
 }
 
-// TestExample loads the smallest file there is.
-func TestExample(t *testing.T) {
-	cfg, err := config.Load(t.Context(), "../examples/minimal/plait.yaml", config.Options{LookupEnv: os.LookupEnv})
-	if err != nil || len(cfg.Problems()) > 0 || len(cfg.Warnings) > 0 || len(cfg.Servers) == 0 {
-		t.Errorf("Load = %+v, %v", cfg, err)
+// TestExamples loads the file of each example, and each profile of it.
+func TestExamples(t *testing.T) {
+	folders, err := filepath.Glob("../examples/*")
+	check(t, err)
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(folder, "README.md")); err != nil {
+			t.Error(err)
+		}
+		for _, profile := range []string{"", "review", "offline"} {
+			cfg, err := config.Load(t.Context(), filepath.Join(folder, "plait.yaml"), config.Options{LookupEnv: environment, Profile: profile})
+			if profile != "" && err != nil && strings.Contains(err.Error(), config.IDProfile) {
+				continue
+			}
+			if err != nil || len(cfg.Problems()) > 0 || len(cfg.Warnings) > 0 || len(cfg.Servers) == 0 {
+				t.Errorf("Load(%s, %q) = %+v, %v", folder, profile, cfg, err)
+			}
+		}
+	}
+	if len(folders) < 2 {
+		t.Errorf("examples: %q", folders)
 	}
 }
 

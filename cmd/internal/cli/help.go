@@ -145,11 +145,11 @@ func writeKeys(b *strings.Builder, prefix string, prefixes []string) {
 	_ = w.Flush()
 }
 
-// longestPrefix returns the longest of the prefixes that path stands below; "" is one of all.
-func longestPrefix(path string, prefixes []string) string {
+// longestPrefix returns the longest of the prefixes that a key stands below; "" is one of all.
+func longestPrefix(key string, prefixes []string) string {
 	best := ""
 	for _, prefix := range prefixes {
-		if strings.HasPrefix(path, prefix+".") && len(prefix) > len(best) {
+		if strings.HasPrefix(key, prefix+".") && len(prefix) > len(best) {
 			best = prefix
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // TestHelpErrors compares the pages on errors with the ids in the source: each has one, and none is left over.
 func TestHelpErrors(t *testing.T) {
 	const root = "../../.."
-	id := regexp.MustCompile(`PLAIT-[A-Z]+-[0-9]{3}`)
+	id := regexp.MustCompile(`PLAIT-[A-Z]+-\d{3}`)
 	used := map[string]string{}
 	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -89,7 +89,7 @@ func TestHelpExamples(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for _, match := range regexp.MustCompile("(?ms)^```yaml( wrong)?\n(.*?)^```").FindAllStringSubmatch(string(text), -1) {
+		for _, match := range regexp.MustCompile("(?s)\n```yaml( wrong)?\n(.*?\n)```").FindAllStringSubmatch(string(text), -1) {
 			examples++
 			checkExample(t, strings.TrimSuffix(path.Base(name), ".md"), match[1] != "", match[2])
 		}
@@ -109,7 +109,7 @@ func checkExample(t *testing.T, page string, wrong bool, text string) {
 	cfg, err := config.Load(t.Context(), name, config.Options{LookupEnv: func(name string) (string, bool) {
 		return filepath.Join(t.TempDir(), "home"), name == "HOME" || name == "USERPROFILE" || name == "XDG_CACHE_HOME"
 	}})
-	said := ""
+	var said string
 	if err != nil {
 		said = err.Error()
 	} else {

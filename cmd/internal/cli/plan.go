@@ -133,13 +133,11 @@ func (a *app) planOf(ctx context.Context, process *control.Process, cfg *config.
 
 // told returns problems that a process told of, one a line.
 func told(problems []control.Problem) string {
-	var all config.Problems
+	var lines []string
 	for _, p := range problems {
-		all = append(all, config.Problem{
-			ID: p.ID, Pos: config.Pos{File: p.File, Line: p.Line, Col: p.Column}, Path: p.Path, Msg: p.Problem, Hint: p.Hint,
-		})
+		lines = append(lines, p.String())
 	}
-	return all.Error()
+	return strings.Join(lines, "\n")
 }
 
 func actionOf(name string) config.Action {
