@@ -40,13 +40,15 @@ func (d *doctor) reach(ctx context.Context, s *config.Server, e *examination) {
 	sent := time.Now()
 	resp, err := t.head(ctx, client, to)
 	took := time.Since(sent)
-	if err == nil {
-		resp.Body.Close()
-	}
 	if !t.report(e, to, proxy, err) {
 		return
 	}
-	reportClock(e, resp.Header.Get("Date"), sent.Add(took/2))
+	if err != nil { // the handshake will tell
+		e.skip("no answer to HEAD: "+bare(err).Error(), stepClock)
+	} else {
+		resp.Body.Close()
+		reportClock(e, resp.Header.Get("Date"), sent.Add(took/2))
+	}
 	d.shakeHands(ctx, s, client, e)
 }
 
@@ -114,7 +116,7 @@ func (t *trip) trace() *httptrace.ClientTrace {
 	}
 }
 
-// report tells of the steps and returns whether there was an answer.
+// report tells of the steps and returns whether a request can be sent.
 func (t *trip) report(e *examination, to, proxy *url.URL, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,7 +124,7 @@ func (t *trip) report(e *examination, to, proxy *url.URL, err error) bool {
 	if proxy != nil {
 		hop = proxy
 	}
-	return t.reportDNS(e, hop, err) && t.reportTCP(e, hop, err) && t.reportTLS(e, to, err) && answered(e, err)
+	return t.reportDNS(e, hop, err) && t.reportTCP(e, hop, err) && t.reportTLS(e, to, err)
 }
 
 func (t *trip) reportDNS(e *examination, hop *url.URL, err error) bool {
@@ -209,15 +211,6 @@ func addresses(c *x509.Certificate) []string {
 		all = append(all, ip.String())
 	}
 	return all
-}
-
-// answered tells of a request that was sent and not answered.
-func answered(e *examination, err error) bool {
-	if err == nil {
-		return true
-	}
-	e.fail(stepClock, "no HTTP answer: "+bare(err).Error(), "check that an HTTP server listens there, and https or http in url")
-	return false
 }
 
 // bare returns the error without the URL and the address, which the reader knows; the URL may hold a secret.

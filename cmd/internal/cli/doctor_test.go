@@ -171,6 +171,12 @@ func TestDoctor(t *testing.T) {
 		{"not MCP", "url: " + plainServer(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }), exitUnreachable, []string{
 			"clock PASS", "handshake FAIL",
 		}},
+		{"no HEAD", "url: " + plainServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				panic(http.ErrAbortHandler)
+			}
+			mcp.ServeHTTP(w, r)
+		}), exitOK, []string{"tls SKIP", "clock SKIP no answer to HEAD: EOF", "handshake PASS"}},
 		{"no command", "{command: no-such-command-anywhere}", exitUnreachable, []string{
 			"command FAIL no-such-command-anywhere is not in the search path → install it", "start SKIP", "handshake SKIP",
 		}},

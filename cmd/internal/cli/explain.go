@@ -66,9 +66,11 @@ func (a *app) askRunning(ctx context.Context, pid int, name string) (answer cont
 		}
 	}
 	found, err := a.running(ctx, m)
-	for _, p := range found {
-		defer p.Close() //nolint:revive // there are few
-	}
+	defer func() {
+		for _, p := range found {
+			p.Close()
+		}
+	}()
 	i := slices.IndexFunc(found, func(p running) bool {
 		return (a.profile == "" || a.profile == p.status.Profile) && slices.ContainsFunc(p.status.Clients, func(c control.Client) bool { return c.Name != "" })
 	})

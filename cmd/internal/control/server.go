@@ -57,8 +57,9 @@ func Serve(ctx context.Context, h Handler, o Options) error {
 	if err != nil {
 		return err
 	}
+	// A ReadTimeout would end the context of a request that takes longer than it to answer; there are no bodies to wait for.
 	server := &http.Server{
-		Handler: routes(h, o), ReadHeaderTimeout: slowest, ReadTimeout: slowest, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
+		Handler: routes(h, o), ReadHeaderTimeout: slowest, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
 		ErrorLog:    o.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
