@@ -241,9 +241,10 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 		most.Store(0)
 		n := b.requests.Load()
 		for _, s := range sessions {
-			began := time.Now()
+			synctest.Wait()
+			state, began := s.Status().State, time.Now()
 			_, err := b.call(b.t.Context(), s, protocol.ToolsCall)
-			if s.Status().State == Waiting {
+			if state == Waiting { // not that which probes
 				b.down(err, Waiting)
 				wants(b.t, err, "500", "plait tries again in", "plait doctor s", "[PLAIT-SRV-004]")
 				if time.Since(began) != 0 {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,9 @@ func (s *Session) admit(ctx context.Context) bool {
 			if v.err != nil {
 				s.err = v.err
 			}
+			if v.state != Connecting {
+				s.held = nil
+			}
 		})
 		s.disown()
 		v.wait(ctx)
@@ -142,8 +146,12 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() {
 		s.state, s.link, s.err, s.failures, s.opened = Ready, l, nil, 0, true
 		s.spoken, s.used, s.rested = l.version, time.Now(), nil
+		s.unhold(l)
 	})
 	s.log.Info("connected", "version", l.version)
+	if !bytes.Equal(l.level, s.level()) { // it was set meanwhile
+		s.sendLevel(ctx, l)
+	}
 	if again {
 		s.repeatUpdates()
 	}
@@ -182,7 +190,7 @@ func (s *Session) greet(ctx context.Context, conn transport.Conn, m *jsonrpc.Mes
 	if e := m.Error(); e != nil {
 		return nil, fmt.Errorf("%w: %w", errGreeting, e)
 	}
-	l := &link{conn: conn, result: m.Result(), lost: make(chan struct{})}
+	l := &link{conn: conn, outbox: make(chan jsonrpc.Text, outboxSize), result: m.Result(), lost: make(chan struct{})}
 	l.version, _ = jsonrpc.GetString(l.result, "protocolVersion")
 	if !protocol.Known(l.version) {
 		return nil, fmt.Errorf("%w: the server speaks protocol version %q, which plait does not", errGreeting, l.version)

@@ -33,9 +33,8 @@ type Session struct {
 	remembered  jsonrpc.Raw // of the snapshot: the answer to initialize
 
 	lastID atomic.Int64
-	outbox chan jsonrpc.Text // notifications of the client, in order
-	wake   chan struct{}     // has an element when an idle session is to connect
-	due    chan struct{}     // a list is to be read
+	wake   chan struct{} // has an element when an idle session is to connect
+	due    chan struct{} // a list is to be read
 	stop   context.CancelFunc
 	work   sync.WaitGroup // the supervisor and all that it started
 
@@ -47,11 +46,12 @@ type Session struct {
 	spoken   string        // the protocol version negotiated last
 	err      error
 	retry    time.Time
-	failures int       // attempts in a row that did not work
-	link     *link     // not nil when Ready
-	rested   *link     // that which ended last because nobody used it
-	used     time.Time // when the session was used last
-	opened   bool      // there was a link before
+	failures int            // attempts in a row that did not work
+	link     *link          // not nil when Ready
+	held     []jsonrpc.Text // notifications of the client that came while Connecting
+	rested   *link          // that which ended last because nobody used it
+	used     time.Time      // when the session was used last
+	opened   bool           // there was a link before
 	clients  map[Client]struct{}
 	calls    map[jsonrpc.ID]*pending
 	tasks    []task
@@ -68,15 +68,17 @@ type Session struct {
 // link is the wire of the moment, after the handshake. It never changes, except that it gets lost.
 type link struct {
 	conn         transport.Conn
+	outbox       chan jsonrpc.Text // notifications of the client, in order
 	version      string
 	result       jsonrpc.Raw // of initialize
 	capabilities jsonrpc.Raw
 	requests     *atomic.Int64
-	calls        int       // in flight; this and the next three are guarded by Session.mu
-	made         int64     // calls, over HTTP
-	useful       bool      // a call was answered
-	vain         int       // requests in a row that did not reach the server
-	deaf         sync.Once // the log was told that the server takes no notifications
+	level        jsonrpc.Raw // which restore put back
+	calls        int         // in flight; this and the next three are guarded by Session.mu
+	made         int64       // calls, over HTTP
+	useful       bool        // a call was answered
+	vain         int         // requests in a row that did not reach the server
+	deaf         sync.Once   // the log was told that the server takes no notifications
 
 	once sync.Once
 	lost chan struct{}

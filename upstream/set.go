@@ -110,8 +110,8 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 	session := &Session{
 		of: srv, common: srv.common, since: time.Now(),
 		http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
-		log:    s.opts.Log.With("server", srv.cfg.Name),
-		outbox: make(chan jsonrpc.Text, outboxSize), wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
+		log:  s.opts.Log.With("server", srv.cfg.Name),
+		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
 		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
 		asks: map[jsonrpc.ID]context.CancelFunc{}, subs: map[string]map[Client]struct{}{}, levels: map[Client]jsonrpc.Raw{},
 	}

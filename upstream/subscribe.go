@@ -93,8 +93,9 @@ func (s *Session) level() jsonrpc.Raw {
 	return least
 }
 
-// restore puts back the log level and the subscriptions on a new link.
+// restore puts back the log level and the subscriptions on a new link, which nobody else has yet.
 func (s *Session) restore(ctx context.Context, l *link) {
+	l.level = s.level()
 	s.sendLevel(ctx, l)
 	for _, uri := range s.subscribed() {
 		bounded, cancel := context.WithTimeout(ctx, restoreTime)
