@@ -273,3 +273,17 @@ func TestFolders(t *testing.T) {
 		t.Errorf("two long folders are one: %v", got)
 	}
 }
+
+func TestAFolderWithALongNameHasAnother(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the temporary folder is long itself")
+	}
+	long := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
+	short := control.Folders(func(name string) (string, bool) { return long, name == "XDG_RUNTIME_DIR" })[0]
+	t.Cleanup(func() { os.RemoveAll(short) })
+	stop := serve(t, short, process{})
+	if _, err := find(t, short).Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+	stop()
+}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // longestPath is how long the path of a socket may be on every platform.
@@ -64,8 +65,13 @@ func short(folder string) string {
 		temp = os.TempDir()
 	}
 	sum := sha256.Sum256([]byte(folder))
-	return filepath.Join(temp, "plait-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:4]))
+	return filepath.Join(temp, shortPrefix()+hex.EncodeToString(sum[:4]))
 }
+
+func shortPrefix() string { return "plait-" + strconv.Itoa(os.Getuid()) + "-" }
+
+// isShort reports whether the folder stands for another.
+func isShort(folder string) bool { return strings.HasPrefix(filepath.Base(folder), shortPrefix()) }
 
 // secure makes the folder, and checks that it is the user's alone.
 func secure(folder string) error {

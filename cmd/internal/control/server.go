@@ -90,7 +90,11 @@ func listen(ctx context.Context, o Options) (net.Listener, error) {
 			problems = append(problems, err)
 			continue
 		}
-		o.Log.Debug("commands can reach this process", "socket", l.Addr().String())
+		if isShort(folder) {
+			o.Log.Info("the name of the usual folder is too long for a socket", "socket", l.Addr().String())
+		} else {
+			o.Log.Debug("commands can reach this process", "socket", l.Addr().String())
+		}
 		return l, nil
 	}
 	if problems == nil {
