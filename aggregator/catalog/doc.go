@@ -27,6 +27,18 @@
 // the URI, even when it is offline. The others' are exposed under an alias, in every place where a URI of theirs
 // can stand (Catalog.Rewrite), and never in text. URIs in the metadata of a server's tools count as listed by it.
 //
+// # Rules
+//
+// What the configuration hides is left out when a Fragment is made, by the server's own name, or URI, and noted for
+// Explain: deny wins over allow, and the rules of the server and of the profile must both allow an item. Deny does not
+// care for case, Unicode forms or the ways to write a URI, nor for its query or fragment; allow does, and does not let
+// a URI climb out with "..". readOnly goes by the annotations as the file overrides them. A template that is hidden is
+// not listed and not completed; its expansions live by the rules for URIs, like every URI that is not listed. A tool
+// whose metadata names a hidden URI stays: reading the URI is refused. With naming.onTooLong or onCollision "error" an
+// item that would be hashed for that reason is left out with a warning.
+//
+// A server that is passed through and has rules keeps its names, but only what it lists, and they allow, is found.
+//
 // # Life
 //
 // A Namer lives as long as the configuration, a Fragment as long as one server's lists, a Catalog until one of

@@ -29,7 +29,7 @@ func uriForms(uri string) (denied []string, allowed [][]string) {
 		if climbs(form) {
 			allowed = append(allowed, []string{resolved, normalize(resolved)})
 		}
-		denied = append(denied, form, resolved)
+		denied = append(denied, form, normalize(form), resolved)
 		decoded := norm.NFKC.String(decode(form))
 		if decoded == form {
 			break
