@@ -344,6 +344,28 @@ func TestApplyToASharedServer(t *testing.T) {
 	}
 }
 
+// A shared server that nobody uses any more ends when it is not configured any more.
+func TestApplyToASharedServerWithoutClients(t *testing.T) {
+	a, b := with(t, "t", echo), with(t, "u", echo)
+	const yaml = "mcpServers: {a: {url: $a, shared: true}, b: {url: $b}}"
+	s := plait(t, yaml, a, b)
+	first := s.open()
+	first.listed()
+	first.session.Close()
+	second := s.open()
+	second.listed()
+	second.session.Close()
+	if a.Sessions() != 1 || len(a.Received("initialize")) != 1 {
+		t.Errorf("%d sessions, %d greetings", a.Sessions(), len(a.Received("initialize")))
+	}
+	s.apply("mcpServers: {a: {url: $a, shared: true, callTimeout: 7s}, b: {url: $b}}", a, b)
+	if a.Sessions() != 1 {
+		t.Error("the session ended although the server stays")
+	}
+	s.apply("mcpServers: {b: {url: $b}}", a, b)
+	ended(t, a)
+}
+
 // The race test of changes: clients come, call and go while the configuration changes; no call to the server that
 // stays the same fails or is carried out twice.
 func TestApplyWhileClientsCall(t *testing.T) {

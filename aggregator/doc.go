@@ -12,7 +12,8 @@
 //
 // Every message is served on one view (view.go), which never changes: a generation of the configuration
 // (generation.go), the sessions with its servers, and the catalog of what they have listed, built once per change
-// and looked up, never parsed. Lists are merged in list.go. Notifications of a server pass through Tell; those that
+// and looked up, never parsed. Lists are merged in list.go. Apply (apply.go) gives every client its next view, and
+// what is under way ends on the view that it began with. Notifications of a server pass through Tell; those that
 // only say that a list changed become one of plait's own, and only if the merged list changed (changes.go).
 //
 // What is edited in a message that passes is: ids, progress tokens, names, and, where two servers would

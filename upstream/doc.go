@@ -22,6 +22,9 @@
 // A session that is lazy, or was not used for idleTimeout, is Idle (idle.go): it has no connection, keeps its lists
 // and what the server said of itself, and connects with the next use.
 //
+// The servers of a Set may change while clients work (reload.go): what stays the same inside keeps its Sessions, the
+// others are opened anew beside the old, which are drained.
+//
 // A Session has one supervisor (run.go): connect, initialize, put back what the client had set up, serve,
 // wait with back-off, again. Everything else asks the Session for its link, the wire of the moment: calls
 // (call.go), lists (lists.go), notifications of the client (outbox.go). What the server says by itself comes

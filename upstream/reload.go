@@ -27,9 +27,30 @@ func (s *Set) Apply(servers []*config.Server) {
 		next[i] = newServer(cfg)
 		if srv := had[cfg.Name]; srv != nil && srv.take(next[i]) {
 			next[i] = srv
+			delete(had, cfg.Name)
 		}
 	}
 	s.servers = next
+	for _, srv := range had {
+		s.orphan(srv)
+	}
+}
+
+// orphan has a server that is not configured any more lose its shared session when all clients have left it. The
+// set is locked.
+func (s *Set) orphan(srv *server) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.http != nil {
+		srv.http.CloseIdleConnections()
+	}
+	if session := srv.shared; session != nil {
+		s.draining[session] = nil
+		s.drains.Go(func() {
+			_ = session.await(s.ctx(), func() bool { return len(session.clients) == 0 })
+			s.bury(session)
+		})
+	}
 }
 
 // take gives a server other settings if they decide the same connection.
@@ -78,9 +99,11 @@ func (s *Set) Drain(client Client, retired []*Session, limit time.Duration) {
 		session.mu.Lock()
 		session.retired = true
 		session.mu.Unlock()
-		s.mu.Lock()
-		s.draining[session] = client
-		s.mu.Unlock()
+		if !session.Server().Shared {
+			s.mu.Lock()
+			s.draining[session] = client
+			s.mu.Unlock()
+		}
 		s.drains.Go(func() { s.drain(client, session, limit) })
 	}
 }
@@ -92,9 +115,15 @@ func (s *Set) drain(client Client, session *Session, limit time.Duration) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		session.log.Warn("calls are given up: the server is not configured any more", "drain", limit)
 	}
-	if session.Server().Shared && !session.abandon(client) {
+	if session.Server().Shared {
+		session.forget(client)
 		return
 	}
+	s.bury(session)
+}
+
+// bury ends a session that nobody has any more.
+func (s *Set) bury(session *Session) {
 	session.close()
 	if session.http != nil {
 		session.http.CloseIdleConnections()
@@ -102,14 +131,6 @@ func (s *Set) drain(client Client, session *Session, limit time.Duration) {
 	s.mu.Lock()
 	delete(s.draining, session)
 	s.mu.Unlock()
-}
-
-// abandon takes a client off a shared session and reports whether it was the last.
-func (s *Session) abandon(client Client) bool {
-	s.forget(client)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.clients) == 0
 }
 
 // enter counts a call in, unless no more are taken.

@@ -35,7 +35,7 @@ type Set struct {
 
 	mu       sync.Mutex
 	servers  []*server
-	draining map[*Session]Client
+	draining map[*Session]Client // nil for a shared one
 }
 
 // server is one configured server, as long as what decides the connection stays the same.
@@ -169,7 +169,7 @@ func (s *Set) Release(client Client, sessions []*Session) {
 	var all sync.WaitGroup
 	s.mu.Lock()
 	for session, of := range s.draining {
-		if of == client && !session.Server().Shared {
+		if of == client {
 			all.Go(session.close)
 		}
 	}
@@ -202,6 +202,7 @@ func (s *Set) Close() {
 		srv.mu.Unlock()
 	}
 	all.Wait()
+	s.cancel()
 	s.drains.Wait()
 	for _, srv := range servers {
 		srv.mu.Lock()
@@ -210,7 +211,6 @@ func (s *Set) Close() {
 		}
 		srv.mu.Unlock()
 	}
-	s.cancel()
 }
 
 // detach takes a client off a shared session, and off the one that took its place.
