@@ -280,10 +280,12 @@ func TestAFolderWithALongNameHasAnother(t *testing.T) {
 	}
 	long := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
 	short := control.Folders(func(name string) (string, bool) { return long, name == "XDG_RUNTIME_DIR" })[0]
-	t.Cleanup(func() { os.RemoveAll(short) })
 	stop := serve(t, short, process{})
 	if _, err := find(t, short).Status(t.Context()); err != nil {
 		t.Error(err)
 	}
 	stop()
+	if _, err := os.Stat(short); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is left behind: %v", err)
+	}
 }

@@ -57,6 +57,9 @@ func Serve(ctx context.Context, h Handler, o Options) error {
 	if err != nil {
 		return err
 	}
+	if folder := filepath.Dir(l.Addr().String()); isShort(folder) {
+		defer os.Remove(folder) // unless others are in it
+	}
 	// A ReadTimeout would end the context of a request that takes longer than it to answer; there are no bodies to wait for.
 	server := &http.Server{
 		Handler: routes(h, o), ReadHeaderTimeout: slowest, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
