@@ -2,11 +2,14 @@ package config
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
 
 	"github.com/knadh/koanf/maps"
+	"github.com/knadh/koanf/v2"
 )
 
 // Options are what Load needs besides the file.
@@ -98,7 +101,11 @@ func (l *loader) check(ctx context.Context) (*Config, error) {
 	if len(l.problems) > 0 {
 		return l.failed()
 	}
-	cfg := l.load(ctx, l.merge())
+	values, err := l.merge()
+	if err != nil {
+		return &Config{Path: l.path, Files: l.files}, err
+	}
+	cfg := l.load(ctx, values)
 	mistaken := func(s *Server) bool { return s.Required && len(s.Problems) > 0 }
 	if len(l.problems) > 0 || slices.ContainsFunc(cfg.Servers, mistaken) {
 		l.problems = append(l.problems, cfg.Problems()...)
@@ -114,15 +121,32 @@ func (l *loader) failed() (*Config, error) {
 }
 
 // merge gives every layer its shape and merges them, the lowest first.
-func (l *loader) merge() map[string]any {
-	merged := map[string]any{}
+func (l *loader) merge() (map[string]any, error) {
+	var merged map[string]any
+	keep := koanf.WithMergeFunc(func(layer, all map[string]any) error { // Raw would copy it all once more
+		maps.Merge(layer, all)
+		merged = all
+		return nil
+	})
+	k := koanf.New(separator)
 	for _, y := range l.layers {
 		values, _ := l.shape(y.root, reflect.TypeFor[file](), place{pos: y.root.pos, layer: y}).(map[string]any)
-		maps.Merge(values, merged)
+		if err := k.Load(shaped(values), nil, keep); err != nil {
+			return nil, fmt.Errorf("merge %s: %w", y.name, err)
+		}
 	}
 	prune(merged)
-	return merged
+	return merged, nil
 }
+
+// shaped is the values of a layer, as a provider of koanf.
+type shaped map[string]any
+
+// Read implements koanf.Provider.
+func (s shaped) Read() (map[string]any, error) { return s, nil }
+
+// ReadBytes implements koanf.Provider; nobody calls it without a parser.
+func (shaped) ReadBytes() ([]byte, error) { return nil, errors.ErrUnsupported }
 
 // load decodes the values that the layers have together, and checks them.
 func (l *loader) load(ctx context.Context, values map[string]any) *Config {
