@@ -10,6 +10,9 @@ import (
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
+// maxJudged bounds the names that rules are tried on: a longer one is hidden.
+const maxJudged = 16 << 10
+
 // HiddenError says that the configuration hides an item. It is for logs and people at this end: a client is told
 // what it would be told of a name that does not exist.
 type HiddenError struct {
@@ -86,6 +89,9 @@ func (n *Namer) Permits(serverName string, k Kind, original string) error {
 func (p policy) judge(k Kind, name string) *verdict {
 	if len(p) == 0 {
 		return nil
+	}
+	if len(name) > maxJudged {
+		return &verdict{rule: fmt.Sprintf("longer than %d bytes, and there are rules", maxJudged)}
 	}
 	denied, allowed := []string{name}, [][]string{{name}}
 	if k == Resources || k == Templates {

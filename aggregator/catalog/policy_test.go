@@ -151,6 +151,7 @@ func TestPermitsURIs(t *testing.T) {
 		"file:///pub/x": {allow, true}, "file:///pub/a//b": {allow, true}, "file:///pub/a/../b": {allow, true}, "file:///pub/%78": {allow, true},
 		"file:///pub/../x": {allow, false}, "file:///pub/%2e%2e/x": {allow, false}, `file:///pub/..\x`: {allow, false},
 		"file:///pub/%252e%252e/x": {allow, false}, "FILE:///pub/x": {allow, false}, "file:///pub/.\n./x": {allow, false},
+		"file:///pub/" + strings.Repeat("%25", 1<<13): {allow, false}, "file:///" + strings.Repeat("%25", 1<<13): {deny, false},
 		"db://a%2Fb": {allow, true}, "db://a%2fb": {allow, true}, "db://a/b": {allow, false}, "file:///x": {allow, false},
 	} {
 		n := catalog.NewNamer(config.Naming{}, []*config.Server{{Name: "a", Resources: c.rules}})
