@@ -19,7 +19,9 @@ import (
 const (
 	dialTimeout = 15 * time.Second
 	tlsTimeout  = 15 * time.Second
-	idleTimeout = 90 * time.Second
+	// idleTimeout is how long a connection waits for the next request. Many servers (Node.js, uvicorn) close one that
+	// is idle for 5 s, and a POST that crosses this on the wire is lost: it may have been taken and is never repeated.
+	idleTimeout = 4 * time.Second
 	// idleConns is how many connections may wait for the next call. With fewer than there are calls at once
 	// most calls would dial anew.
 	idleConns = 128
