@@ -82,7 +82,7 @@ func TestStdioEnvironmentIsMinimal(t *testing.T) {
 	}
 	for _, v := range vars {
 		name, _, _ := cutVariable(v)
-		ours := []string{"PLAIT_TEST_WANTED", "OWN", childRole, "GOMAXPROCS"}
+		ours := []string{"PLAIT_TEST_WANTED", "OWN", childRole, "GOMAXPROCS", "GORACE"}
 		if !matches(runtime.GOOS, append(needed(runtime.GOOS), ours...), name) && name != "PWD" {
 			t.Errorf("the child has %s", v)
 		}
