@@ -15,12 +15,10 @@ import (
 	"time"
 )
 
-const (
-	stormProcesses = 4 // plait serve, each with a client
-	stormCallers   = 4 // of each client
-)
+// stormClients is how many clients call, each through a plait serve of its own.
+const stormClients = 16
 
-// TestStorm edits a configuration at random and saves it in every way while 16 callers call without pause: no call
+// TestStorm edits a configuration at random and saves it in every way while 16 clients call without pause: no call
 // to a server that was not touched fails or is carried out twice, nothing is left over, and in the end everybody has
 // what a fresh start gives. PLAIT_TEST_STORM says how many edits, PLAIT_TEST_SEED repeats one.
 func TestStorm(t *testing.T) {
@@ -30,9 +28,9 @@ func TestStorm(t *testing.T) {
 	before := s.footprints()
 	asked := s.mark.asked()
 	done := make(chan struct{})
-	var callers sync.WaitGroup
-	for i := range stormProcesses * stormCallers {
-		callers.Go(func() { s.call(t, i, done) })
+	var clients sync.WaitGroup
+	for i := range stormClients {
+		clients.Go(func() { s.call(t, i, done) })
 	}
 	begin := time.Now()
 	for i := 0; i < edits && !t.Failed(); i++ {
@@ -47,7 +45,7 @@ func TestStorm(t *testing.T) {
 	}
 	took := time.Since(begin)
 	close(done)
-	callers.Wait()
+	clients.Wait()
 	if n := s.mark.asked(); n != asked {
 		t.Errorf("%d changes of a prefix took %d requests to the server", s.file.edits, n-asked)
 	}
@@ -78,7 +76,7 @@ type storm struct {
 	clients    []*faultClient
 
 	mu    sync.Mutex
-	tools [stormProcesses][]string // the tools that each client has read last
+	tools [stormClients][]string // the tools that each client has read last
 	kept  map[int]map[string]bool  // the processes of kept, by client
 	calls int                      // to kept
 	fresh int                      // goroutines
@@ -94,7 +92,7 @@ func startStorm(t *testing.T, seed uint64) *storm {
 	}
 	base := serveStorm(t, append(s.others, s.keep, s.mark)...)
 	s.file = newStormFile(t, seed, base, paths)
-	for range stormProcesses {
+	for range stormClients {
 		s.clients = append(s.clients, openStorm(t, s.file.path))
 	}
 	s.settle(t)
@@ -145,17 +143,16 @@ func (s *storm) list(t *testing.T, c *faultClient) []string {
 }
 
 // call calls, without pause, the servers that are not touched, which have to answer, and others, which may not.
-func (s *storm) call(t *testing.T, caller int, done <-chan struct{}) {
+func (s *storm) call(t *testing.T, client int, done <-chan struct{}) {
 	t.Helper()
-	process := caller % stormProcesses
-	c := s.clients[process]
+	c := s.clients[client]
 	for n := 0; ; n++ {
 		select {
 		case <-done:
 			return
 		default:
 		}
-		id := fmt.Sprintf("%d-%d", caller, n)
+		id := fmt.Sprintf("%d-%d", client, n)
 		if got, err := s.work(c, "keep_work", id); err != nil || got[1] != "1" {
 			t.Errorf("keep: %v %v", got, err)
 			return
@@ -166,12 +163,12 @@ func (s *storm) call(t *testing.T, caller int, done <-chan struct{}) {
 			return
 		}
 		s.mu.Lock()
-		if s.kept[process] == nil {
-			s.kept[process] = map[string]bool{}
+		if s.kept[client] == nil {
+			s.kept[client] = map[string]bool{}
 		}
-		s.kept[process][got[2]] = true
+		s.kept[client][got[2]] = true
 		s.calls++
-		tools := s.tools[process]
+		tools := s.tools[client]
 		s.mu.Unlock()
 		name := tools[rand.IntN(len(tools))]
 		if strings.HasPrefix(name, "m") || strings.HasPrefix(name, "k") {
@@ -251,9 +248,9 @@ func (s *storm) expectOnce(t *testing.T) {
 		}
 		server.mu.Unlock()
 	}
-	for process, pids := range s.kept {
+	for client, pids := range s.kept {
 		if len(pids) != 1 {
-			t.Errorf("client %d: the child that was not touched was started %d times", process, len(pids))
+			t.Errorf("client %d: the child that was not touched was started %d times", client, len(pids))
 		}
 	}
 }
