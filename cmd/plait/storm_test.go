@@ -76,10 +76,10 @@ type storm struct {
 	clients    []*faultClient
 
 	mu    sync.Mutex
-	tools [stormClients][]string // the tools that each client has read last
-	kept  map[int]map[string]bool  // the processes of kept, by client
-	calls int                      // to kept
-	fresh int                      // goroutines
+	tools [stormClients][]string  // the tools that each client has read last
+	kept  map[int]map[string]bool // the processes of kept, by client
+	calls int                     // to kept
+	fresh int                     // goroutines
 }
 
 func startStorm(t *testing.T, seed uint64) *storm {
