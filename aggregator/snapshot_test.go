@@ -271,8 +271,8 @@ func TestCallToAServerThatHangs(t *testing.T) {
 func TestSnapshotOfAnother(t *testing.T) {
 	dir := t.TempDir()
 	a, b := newMoody(t, "t"), newMoody(t, "u")
-	const yaml = "startup: {wait: 200ms}\nmcpServers: {a: {url: $a}, b: {url: $b}}"
-	learnt(t, dir, yaml, a.Server, b.Server)
+	const yaml = "startup: {wait: 200ms}\n" + two
+	learnt(t, dir, patient+two, a.Server, b.Server)
 	a.is("hangs")
 	b.is("hangs")
 	other := strings.ReplaceAll(yaml, "$b}", "$b, headers: {X-Tenant: other}}")
@@ -327,12 +327,12 @@ func TestInstructionsFromSnapshots(t *testing.T) {
 	if len(a.Received("initialize")) != asked {
 		t.Error("a server was asked")
 	}
-	const one = "startup: {wait: 100ms}\nmcpServers: {a: {url: $a, prefix: \"\"}}"
+	const one = "mcpServers: {a: {url: $a, prefix: \"\"}}"
 	a.Capabilities = `{"tools":{"x":1}}`
 	dir = t.TempDir()
-	learnt(t, dir, one, a.Server)
+	learnt(t, dir, patient+one, a.Server)
 	a.is("hangs")
-	result = initialize(plaitIn(t, dir, one, a.Server))
+	result = initialize(plaitIn(t, dir, "startup: {wait: 100ms}\n"+one, a.Server))
 	if got, _ := jsonrpc.Get(jsonrpc.Raw(result), "capabilities"); string(got) != a.Capabilities {
 		t.Errorf("the capabilities of one server that is late: %s", result)
 	}
