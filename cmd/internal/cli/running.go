@@ -69,7 +69,7 @@ func (a *app) running(ctx context.Context, m meant) ([]running, error) {
 		status, err := p.Status(ctx)
 		switch {
 		case err != nil:
-			problems = append(problems, fmt.Errorf("%w (%s)", err, idNotReachable))
+			problems = append(problems, fmt.Errorf("%w [%s]", err, idNotReachable))
 			p.Close()
 		case file != "" && !sameFile(status.Config, file):
 			p.Close()
@@ -93,7 +93,7 @@ func (a *app) one(ctx context.Context, m meant) (running, error) {
 	}
 	switch {
 	case len(found) > 0:
-		return running{}, usagef("several processes run: %s; choose one with --pid (%s)", strings.Join(ids, ", "), idSeveralRun)
+		return running{}, usagef("several processes run: %s; choose one with --pid [%s]", strings.Join(ids, ", "), idSeveralRun)
 	case err != nil:
 		return running{}, &exitError{exitUnreachable, err}
 	}
@@ -101,7 +101,7 @@ func (a *app) one(ctx context.Context, m meant) (running, error) {
 }
 
 func nothingRuns(m meant) error {
-	return &exitError{exitUnreachable, fmt.Errorf("no plait %s; a client that has it configured starts it, or start plait serve (%s)", &m, idNothingRuns)}
+	return &exitError{exitUnreachable, fmt.Errorf("no plait %s; a client that has it configured starts it, or start plait serve [%s]", &m, idNothingRuns)}
 }
 
 // sameFile reports whether two paths lead to one file.

@@ -188,7 +188,7 @@ func next(s control.Server, now time.Time) string {
 		and("connects when it is used")
 	}
 	if s.ID != "" {
-		text = strings.TrimSpace(text + " (" + s.ID + ")")
+		text = strings.TrimSpace(text + " [" + s.ID + "]")
 	}
 	return text
 }
