@@ -168,3 +168,12 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%d keys, are all there?", got)
 	}
 }
+
+func check(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -38,7 +38,7 @@ var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "t
 var apart = [][2]string{{"aggregator", "aggregator/downstream"}}
 
 // leaves import nothing of ours.
-var leaves = []string{"config", "upstream/jsonrpc"}
+var leaves = []string{"config", "config/watch", "upstream/jsonrpc"}
 
 // confined are libraries that only some folders, and those below them, may import. Tests may import all.
 var confined = []struct {
@@ -48,7 +48,7 @@ var confined = []struct {
 	{"github.com/mark3labs/mcp-go", []string{"upstream/protocol", "cmd"}},
 	{"github.com/modelcontextprotocol/go-sdk", []string{"cmd"}},
 	{"github.com/knadh/koanf", []string{"config"}},
-	{"github.com/fsnotify/fsnotify", []string{"config"}},
+	{"github.com/fsnotify/fsnotify", []string{"config/watch"}},
 	{"github.com/zalando/go-keyring", []string{"auth/store"}},
 	{"golang.org/x/oauth2", []string{"auth"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/plait-mcp/plait/cmd/internal/control"
 	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/watch"
 )
 
 // What made a reload.
@@ -29,7 +30,7 @@ type live struct {
 	started time.Time
 	hangups chan os.Signal
 	asks    chan chan<- control.Outcome
-	watcher *config.Watcher // of run; nil when nothing is watched
+	watcher *watch.Watcher // of run; nil when nothing is watched
 
 	mu   sync.Mutex
 	cfg  *config.Config
@@ -208,7 +209,7 @@ func (l *live) watch(cfg *config.Config) {
 		return
 	}
 	if l.watcher == nil {
-		w, err := config.NewWatcher(config.WatchOptions{Debounce: cfg.Reload.Debounce, Log: l.gateway.log.Named("watch")})
+		w, err := watch.New(watch.Options{Debounce: cfg.Reload.Debounce, Log: l.gateway.log.Named("watch")})
 		if err != nil {
 			l.gateway.log.Warn("a change of the files is not noticed; plait reload takes it over", "err", err)
 			return

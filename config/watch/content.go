@@ -1,4 +1,4 @@
-package config
+package watch
 
 import (
 	"crypto/sha256"
@@ -8,6 +8,9 @@ import (
 	"os"
 	"time"
 )
+
+// maxSize is how many bytes of a file count: no configuration is larger.
+const maxSize = 4 << 20
 
 // content stands for what a file holds.
 type content struct {

@@ -1,4 +1,4 @@
-package config_test
+package watch_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
-	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/watch"
 )
 
 // hung is how long a test waits for what must come.
@@ -22,7 +22,7 @@ const hung = 30 * time.Second
 
 // watched is a watcher in a test, with what it logs.
 type watched struct {
-	*config.Watcher
+	*watch.Watcher
 	looks chan string // what the watcher said when it had looked and found nothing new, and when it cannot watch
 }
 
@@ -35,7 +35,7 @@ func (w watched) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func watch(t *testing.T, o config.WatchOptions) watched {
+func start(t *testing.T, o watch.Options) watched {
 	t.Helper()
 	w := watched{looks: make(chan string, 1000)}
 	o.Log = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: w, DisableTime: true})
@@ -46,7 +46,7 @@ func watch(t *testing.T, o config.WatchOptions) watched {
 		o.Interval = time.Hour // nothing but events may tell
 	}
 	ignored := goleak.IgnoreCurrent()
-	watcher, err := config.NewWatcher(o)
+	watcher, err := watch.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestWatchSaves(t *testing.T) {
 			}
 			name := filepath.Join(t.TempDir(), "folder", "plait.yaml")
 			check(t, os.Mkdir(filepath.Dir(name), 0o700), os.WriteFile(name, []byte("0"), 0o600))
-			w := watch(t, config.WatchOptions{Files: []string{name}})
+			w := start(t, watch.Options{Files: []string{name}})
 			for i := range 5 {
 				content := fmt.Sprintf("content %d", i)
 				write(t, name, content)
@@ -190,7 +190,7 @@ func TestWatchSaves(t *testing.T) {
 func TestWatchAbsent(t *testing.T) {
 	root := t.TempDir()
 	name := filepath.Join(root, "a", "b", "plait.yaml")
-	w := watch(t, config.WatchOptions{Files: []string{name}})
+	w := start(t, watch.Options{Files: []string{name}})
 	for range 3 {
 		check(t, os.MkdirAll(filepath.Dir(name), 0o700))
 		replace(t, name, "here")
@@ -208,7 +208,7 @@ func TestWatchAbsent(t *testing.T) {
 func TestWatchSame(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "plait.yaml")
 	check(t, os.WriteFile(name, []byte("same"), 0o600))
-	w := watch(t, config.WatchOptions{Files: []string{name}})
+	w := start(t, watch.Options{Files: []string{name}})
 	for range 3 {
 		check(t, os.Chtimes(name, time.Time{}, time.Now()))
 		w.settle(t)
@@ -241,7 +241,7 @@ func TestWatchKubernetes(t *testing.T) {
 	}
 	update(0)
 	check(t, os.Symlink(filepath.Join("..data", "plait.yaml"), name))
-	w := watch(t, config.WatchOptions{Files: []string{name}})
+	w := start(t, watch.Options{Files: []string{name}})
 	for version := range 5 {
 		w.await(t, name, update(version+1))
 	}
@@ -259,7 +259,7 @@ func TestWatchLinks(t *testing.T) {
 		t.Skipf("no symbolic links: %v", err)
 	}
 	name := filepath.Join(link, "f")
-	w := watch(t, config.WatchOptions{Files: []string{name}})
+	w := start(t, watch.Options{Files: []string{name}})
 	check(t, os.WriteFile(filepath.Join(first, "f"), []byte("1"), 0o600))
 	w.await(t, name, "1")
 	check(t, os.Remove(link), os.Symlink(filepath.Join("..", "other"), link))
@@ -278,7 +278,7 @@ func TestWatchLinks(t *testing.T) {
 func TestWatchMany(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "plait.yaml")
 	check(t, os.WriteFile(name, []byte("before"), 0o600))
-	w := watch(t, config.WatchOptions{Files: []string{name}, Debounce: time.Second})
+	w := start(t, watch.Options{Files: []string{name}, Debounce: time.Second})
 	begin := time.Now()
 	tick := time.NewTicker(time.Second / 50)
 	defer tick.Stop()
@@ -299,7 +299,7 @@ func TestWatchMany(t *testing.T) {
 func TestWatchConstant(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "plait.yaml")
 	check(t, os.WriteFile(name, []byte("before"), 0o600))
-	w := watch(t, config.WatchOptions{Files: []string{name}})
+	w := start(t, watch.Options{Files: []string{name}})
 	limit := time.After(hung)
 	for i := 0; ; i++ {
 		check(t, os.WriteFile(name, fmt.Appendf(nil, "content %d", i), 0o600))
@@ -322,7 +322,7 @@ func TestWatchPoll(t *testing.T) {
 		check(t, os.Mkdir(filepath.Dir(name), 0o700), os.WriteFile(name, []byte("0"), 0o600))
 		files = append(files, name)
 	}
-	w := watch(t, config.WatchOptions{Files: files, Interval: 20 * time.Millisecond})
+	w := start(t, watch.Options{Files: files, Interval: 20 * time.Millisecond})
 	for _, name := range files {
 		check(t, os.WriteFile(name, []byte("changed"), 0o600))
 		w.await(t, name, "changed")
@@ -346,7 +346,7 @@ func TestWatchSetFiles(t *testing.T) {
 		check(t, os.Mkdir(filepath.Dir(name), 0o700), os.WriteFile(name, []byte("0"), 0o600))
 		check(t, os.Chtimes(name, time.Time{}, time.Now().Add(-time.Hour)))
 	}
-	w := watch(t, config.WatchOptions{Files: []string{one}})
+	w := start(t, watch.Options{Files: []string{one}})
 	w.SetFiles([]string{two})
 	check(t, os.WriteFile(one, []byte("1"), 0o600)) // nobody looks
 	check(t, os.WriteFile(two, []byte("1"), 0o600))

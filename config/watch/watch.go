@@ -1,4 +1,5 @@
-package config
+// Package watch tells when one of some files holds something else than before.
+package watch
 
 import (
 	"fmt"
@@ -11,8 +12,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// WatchOptions say what a Watcher watches, and how.
-type WatchOptions struct {
+// Options say what a Watcher watches, and how.
+type Options struct {
 	Files    []string      // see SetFiles
 	Debounce time.Duration // how long the files must stay as they are before C tells of a change; 0 means 300ms
 	Interval time.Duration // between looks at files whose folder the system cannot watch; 0 means 2s
@@ -59,8 +60,8 @@ type setFiles struct {
 	done  chan struct{}
 }
 
-// NewWatcher returns a watcher that runs until Close.
-func NewWatcher(o WatchOptions) (*Watcher, error) {
+// New returns a watcher that runs until Close.
+func New(o Options) (*Watcher, error) {
 	files, err := absolutes(o.Files)
 	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
