@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // decodeFile decodes all but the servers. Variables of its envFile are there for everything else.
@@ -113,16 +115,16 @@ func (l *loader) scalar(ctx context.Context, v leaf, t reflect.Type) any {
 
 // expanded returns the text of a scalar with its variables and secret references replaced. It is false when there is
 // nothing that can be used, which has been reported or, offline, is not known.
-func (l *loader) expanded(ctx context.Context, n *node, at place) (string, bool) {
-	if n.kind != text {
-		return n.scalar, n.kind != null
+func (l *loader) expanded(ctx context.Context, n *tree.Node, at place) (string, bool) {
+	if n.Kind != tree.Text {
+		return n.Scalar, n.Kind != tree.Null
 	}
 	if l.scope != nil && !at.inside { // what stands under defaults may be wrong for one server and right for another
 		at.inside, at.server = true, l.scope.at.server
 	}
 	s, err := expansion{env: l.lookup, secret: func(kind, what string) (string, error) {
 		return l.reveal(ctx, kind, what, at)
-	}}.expand(n.scalar, 0)
+	}}.expand(n.Scalar, 0)
 	switch {
 	case errors.Is(err, errOffline):
 		l.breakAt(at)
@@ -168,35 +170,35 @@ func (l *loader) convert(s string, at place, t reflect.Type) (any, bool) {
 }
 
 // free returns a value of any shape as JSON has it. Numbers stay as they are written.
-func (l *loader) free(ctx context.Context, n *node, at place) any {
-	switch n.kind {
-	case null:
+func (l *loader) free(ctx context.Context, n *tree.Node, at place) any {
+	switch n.Kind {
+	case tree.Null:
 		return nil
-	case boolean:
-		return n.scalar == "true"
-	case number:
-		if !json.Valid([]byte(n.scalar)) {
-			l.report(at, IDValue, fmt.Sprintf("%q is not a number of JSON", n.scalar), "write it in decimal digits, or in quotes")
+	case tree.Bool:
+		return n.Scalar == "true"
+	case tree.Number:
+		if !json.Valid([]byte(n.Scalar)) {
+			l.report(at, IDValue, fmt.Sprintf("%q is not a number of JSON", n.Scalar), "write it in decimal digits, or in quotes")
 		}
-		return json.Number(n.scalar)
-	case list:
-		values := make([]any, 0, len(n.items))
-		for i, item := range n.items {
-			values = append(values, l.free(ctx, item, at.index(i, item.pos)))
+		return json.Number(n.Scalar)
+	case tree.List:
+		values := make([]any, 0, len(n.Items))
+		for i, item := range n.Items {
+			values = append(values, l.free(ctx, item, at.index(i, item.Pos)))
 		}
 		return values
-	case object:
+	case tree.Map:
 		values := map[string]any{}
-		for _, m := range n.members {
-			here := at.child(clean(m.key), m.pos)
-			if _, twice := values[m.key]; twice {
+		for _, m := range n.Members {
+			here := at.child(clean(m.Key), m.Pos)
+			if _, twice := values[m.Key]; twice {
 				l.report(here, IDTwice, "is there twice", "keep one of them")
 				continue
 			}
-			values[m.key] = l.free(ctx, m.value, here)
+			values[m.Key] = l.free(ctx, m.Value, here)
 		}
 		return values
-	case text:
+	case tree.Text:
 	}
 	s, _ := l.expanded(ctx, n, at)
 	return s

@@ -1,4 +1,7 @@
-// Package config reads and checks the configuration file. It imports nothing else of plait.
+// Package config is the checked configuration.
+//
+// Below it lie what a file holds (config/tree), its edits as text (config/edit) and the watch over it (config/watch).
+// config is made of the first and does not know the others.
 //
 // # Formats
 //
@@ -146,13 +149,6 @@
 // file, except those that look like a misspelt key of plait. In either kind, keys of servers that are known from such
 // clients (autoApprove, alwaysAllow, gallery, …) are ignored with that notice; timeout, which they count in seconds or
 // milliseconds, only in a client's file.
-//
-// # Edits
-//
-// [Document] changes one server in the text of a file, in any of the formats, and leaves every other byte as it is:
-// comments, order, indentation, line ends and anchors. Comments directly above an entry belong to it. After an edit the
-// text is parsed again; when anything else would mean something else, the edit is refused. [WriteFile] puts the text in
-// the place of the file at once.
 //
 // # Mistakes
 //

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/joho/godotenv"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // readEnvFiles adds to all what the files of envFile hold, a later one over an earlier one.
@@ -28,7 +30,7 @@ func (l *loader) readEnvFiles(ctx context.Context, values map[string]any, all ma
 }
 
 func (l *loader) readEnvFile(ctx context.Context, v leaf) map[string]string {
-	if v.node.kind == null {
+	if v.node.Kind == tree.Null {
 		return nil // has been reported
 	}
 	name, ok := l.expanded(ctx, v.node, v.at)
@@ -45,15 +47,15 @@ func (l *loader) readEnvFile(ctx context.Context, v leaf) map[string]string {
 		return nil
 	}
 	l.look(path)
-	data, err := readFile(path, maxSize)
+	data, err := tree.ReadFile(path, tree.MaxSize)
 	if err != nil {
-		l.report(v.at, IDPath, unreadable(v.node.scalar, err), "check the path")
+		l.report(v.at, IDPath, unreadable(v.node.Scalar, err), "check the path")
 		return nil
 	}
 	values, err := godotenv.Parse(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	if err != nil {
 		// The library's message quotes the file, and with it secrets.
-		l.report(v.at, IDEnvFile, fmt.Sprintf("%q is not a dotenv file", v.node.scalar), "write NAME=value on each line")
+		l.report(v.at, IDEnvFile, fmt.Sprintf("%q is not a dotenv file", v.node.Scalar), "write NAME=value on each line")
 		return nil
 	}
 	return values

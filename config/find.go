@@ -1,10 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // Find returns the file to load when none is named: $PLAIT_CONFIG, else plait.{yaml,yml,toml,json} in the folder
@@ -35,5 +38,21 @@ func Find(lookupEnv func(string) (string, bool)) (string, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", whole(found[0], IDNoFile, "stands beside "+strings.Join(found[1:], " and "), "keep one of them, or name one with --config FILE")
+	return "", tree.WholeFile(found[0], IDNoFile, "stands beside "+strings.Join(found[1:], " and "), "keep one of them, or name one with --config FILE")
+}
+
+// FindOrNew is Find, but where there is no file it returns the one to make.
+func FindOrNew(lookupEnv func(string) (string, bool)) (string, error) {
+	found, wrong := Find(lookupEnv)
+	if wrong == nil {
+		return found, nil
+	}
+	folder, err := userFolder(lookupEnv)
+	if err != nil {
+		return "", wrong
+	}
+	if ps, ok := errors.AsType[Problems](wrong); ok && ps[0].Pos.File != "" { // there are several
+		return "", wrong
+	}
+	return filepath.Join(folder, "plait.yaml"), nil
 }

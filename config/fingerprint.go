@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // labels are the keys of a server that its connection does not depend on: they take effect without a new one. Every
@@ -121,7 +123,7 @@ func sumFiles(s *Server) {
 		if name == "" {
 			continue
 		}
-		data, err := readFile(name, maxSize)
+		data, err := tree.ReadFile(name, tree.MaxSize)
 		if err != nil {
 			continue
 		}

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // file is the shape of a whole file.
@@ -73,23 +75,9 @@ func isLocal(name string) bool {
 	return strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), ".local")
 }
 
-// camel returns a key that is spelled snake_case or kebab-case as camelCase.
-func camel(key string) string {
-	if !strings.ContainsAny(key, "_-") {
-		return key
-	}
-	words := strings.FieldsFunc(key, func(r rune) bool { return r == '_' || r == '-' })
-	for i, word := range words {
-		if i > 0 {
-			words[i] = strings.ToUpper(word[:1]) + word[1:]
-		}
-	}
-	return strings.Join(words, "")
-}
-
 // canonical returns our name of a key of t, whichever way it is spelled.
 func canonical(t reflect.Type, key string) string {
-	key = camel(key)
+	key = tree.Camel(key)
 	switch t {
 	case reflect.TypeFor[file]():
 		if key == "servers" { // VS Code
@@ -128,7 +116,7 @@ func isForeignServerKey(key string) bool {
 		"metadata", "name", "note", "notes", "oauth", "oauthResource", "provider", "providerUrl", "reference",
 		"registryUrl", "sandbox", "sandboxEnabled", "scopes", "searchKey", "source", "startupTimeoutMs",
 		"startupTimeoutSec", "tags", "timeout", "toolTimeoutSec", "trust", "version", "watch", "watchPaths",
-	}, camel(key)) || strings.HasPrefix(key, "sandbox") || strings.HasPrefix(key, "_") || strings.HasPrefix(key, "x-")
+	}, tree.Camel(key)) || strings.HasPrefix(key, "sandbox") || strings.HasPrefix(key, "_") || strings.HasPrefix(key, "x-")
 }
 
 // isDefault tells whether a key of a server may stand under defaults.
@@ -145,7 +133,7 @@ func suggest(t reflect.Type, key string, own bool) string {
 			"cmd": "command", "environment": "env", "endpoint": "url", "uri": "url", "timeout": "callTimeout",
 			"workingDirectory": "cwd", "workdir": "cwd", "requestTimeout": "callTimeout", "arguments": "args",
 		}
-		word := camel(key)
+		word := tree.Camel(key)
 		if own {
 			word = cmp.Or(nearest(word, slices.Sorted(maps.Keys(synonyms))), word)
 		}
@@ -159,7 +147,7 @@ func suggest(t reflect.Type, key string, own bool) string {
 	if t == reflect.TypeFor[file]() {
 		names = append(names, "servers")
 	}
-	return nearest(camel(key), names)
+	return nearest(tree.Camel(key), names)
 }
 
 // fieldNames returns the keys of a struct in their order.

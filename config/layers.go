@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/maps"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // Bounds of layers.
@@ -25,7 +27,7 @@ type layer struct {
 	own    bool   // see isOwn
 	local  bool   // it is for this machine only: plait.local.yaml
 	remote bool
-	root   *node
+	root   *tree.Node
 }
 
 // newLayer returns the layer of a file on this machine.
@@ -57,12 +59,12 @@ func (l *loader) readLocal(ctx context.Context) {
 	}
 	name := filepath.Join(filepath.Dir(l.name), filepath.Base(found[0]))
 	if len(found) > 1 {
-		l.problems = append(l.problems, whole(name, IDNoFile, "stands beside "+filepath.Base(found[1]), "keep one of them")...)
+		l.problems = append(l.problems, tree.WholeFile(name, IDNoFile, "stands beside "+filepath.Base(found[1]), "keep one of them")...)
 		return
 	}
-	content, err := readFile(found[0], maxSize)
+	content, err := tree.ReadFile(found[0], tree.MaxSize)
 	if err != nil {
-		l.problems = append(l.problems, fileProblem(name, err)...)
+		l.problems = append(l.problems, tree.FileProblem(name, err)...)
 		return
 	}
 	l.addLayer(ctx, newLayer(name, found[0]), content, []string{l.path, found[0]})
@@ -70,58 +72,58 @@ func (l *loader) readLocal(ctx context.Context) {
 
 // addLayer adds the layers that y extends and then y itself. The chain says which files led here, y last.
 func (l *loader) addLayer(ctx context.Context, y *layer, data []byte, chain []string) {
-	root, bad := parseTree(y.name, data)
+	root, bad := tree.Parse(y.name, data)
 	if len(bad) > 0 {
 		l.problems = append(l.problems, bad...)
 		return
 	}
-	if root.kind != object && root.kind != null {
+	if root.Kind != tree.Map && root.Kind != tree.Null {
 		l.problems = append(l.problems, Problem{
-			ID: IDKind, Pos: root.pos, Msg: fmt.Sprintf("the file holds %s", root.kind), Hint: "write a map with the key mcpServers",
+			ID: IDKind, Pos: root.Pos, Msg: fmt.Sprintf("the file holds %s", root.Kind), Hint: "write a map with the key mcpServers",
 		})
 		return
 	}
 	y.root = root
-	for _, m := range root.members {
-		if canonical(reflect.TypeFor[file](), m.key) != "extends" || !y.own && !fitsExtends(m.value) {
+	for _, m := range root.Members {
+		if canonical(reflect.TypeFor[file](), m.Key) != "extends" || !y.own && !fitsExtends(m.Value) {
 			continue
 		}
-		at := place{layer: y}.child(m.key, m.pos)
-		if m.value.kind != list {
-			l.extend(ctx, m.value, at, chain)
+		at := place{layer: y}.child(m.Key, m.Pos)
+		if m.Value.Kind != tree.List {
+			l.extend(ctx, m.Value, at, chain)
 			continue
 		}
-		for i, item := range m.value.items {
-			l.extend(ctx, item, at.index(i, item.pos), chain)
+		for i, item := range m.Value.Items {
+			l.extend(ctx, item, at.index(i, item.Pos), chain)
 		}
 	}
 	l.layers = append(l.layers, y)
 }
 
 // fitsExtends tells whether a value may be that of extends: other programs have such a key, too.
-func fitsExtends(n *node) bool {
-	one := func(n *node) bool { return n.kind == text || n.kind == object }
-	return one(n) || n.kind == list && !slices.ContainsFunc(n.items, func(item *node) bool { return !one(item) })
+func fitsExtends(n *tree.Node) bool {
+	one := func(n *tree.Node) bool { return n.Kind == tree.Text || n.Kind == tree.Map }
+	return one(n) || n.Kind == tree.List && !slices.ContainsFunc(n.Items, func(item *tree.Node) bool { return !one(item) })
 }
 
 // extend adds the layer that one element of extends names.
-func (l *loader) extend(ctx context.Context, n *node, at place, chain []string) {
+func (l *loader) extend(ctx context.Context, n *tree.Node, at place, chain []string) {
 	switch {
 	case len(chain) > maxLayerDepth:
 		l.report(at, IDExtends, fmt.Sprintf("layers extend each other more than %d levels deep", maxLayerDepth), "write fewer")
 	case len(l.layers) >= maxLayers:
 		l.report(at, IDExtends, fmt.Sprintf("there are more than %d layers", maxLayers), "write fewer")
-	case n.kind == object:
+	case n.Kind == tree.Map:
 		l.extendRemote(ctx, n, at, chain)
-	case n.kind == text:
+	case n.Kind == tree.Text:
 		l.extendFile(ctx, n, at, chain)
-	case n.kind == null:
+	case n.Kind == tree.Null:
 	default:
-		l.report(at, IDKind, fmt.Sprintf("is %s", n.kind), "write the path of a file, or {url: https://…, sha256: …}")
+		l.report(at, IDKind, fmt.Sprintf("is %s", n.Kind), "write the path of a file, or {url: https://…, sha256: …}")
 	}
 }
 
-func (l *loader) extendFile(ctx context.Context, n *node, at place, chain []string) {
+func (l *loader) extendFile(ctx context.Context, n *tree.Node, at place, chain []string) {
 	name, ok := l.expanded(ctx, n, at)
 	if !ok {
 		return
@@ -144,9 +146,9 @@ func (l *loader) extendFile(ctx context.Context, n *node, at place, chain []stri
 		return
 	}
 	l.look(path)
-	data, err := readFile(path, maxSize)
+	data, err := tree.ReadFile(path, tree.MaxSize)
 	if err != nil {
-		l.report(at, IDFile, unreadable(n.scalar, err), "check the path")
+		l.report(at, IDFile, unreadable(n.Scalar, err), "check the path")
 		return
 	}
 	shown := name

@@ -10,6 +10,8 @@ import (
 
 	"github.com/knadh/koanf/maps"
 	"github.com/knadh/koanf/v2"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // Options are what Load needs besides the file.
@@ -26,9 +28,9 @@ type Options struct {
 func Load(ctx context.Context, path string, o Options) (*Config, error) {
 	l := newLoader(path, o)
 	l.look(path)
-	data, err := readFile(path, maxSize)
+	data, err := tree.ReadFile(path, tree.MaxSize)
 	if err != nil {
-		l.problems = fileProblem(path, err)
+		l.problems = tree.FileProblem(path, err)
 		return l.failed()
 	}
 	l.readLayers(ctx, data)
@@ -117,7 +119,7 @@ func (l *loader) check(ctx context.Context) (*Config, error) {
 
 // failed returns what Load returns when it has problems.
 func (l *loader) failed() (*Config, error) {
-	return &Config{Path: l.path, Files: l.files}, l.problems.sorted()
+	return &Config{Path: l.path, Files: l.files}, l.problems.Sorted()
 }
 
 // merge gives every layer its shape and merges them, the lowest first.
@@ -130,7 +132,7 @@ func (l *loader) merge() (map[string]any, error) {
 	})
 	k := koanf.New(separator)
 	for _, y := range l.layers {
-		values, _ := l.shape(y.root, reflect.TypeFor[file](), place{pos: y.root.pos, layer: y}).(map[string]any)
+		values, _ := l.shape(y.root, reflect.TypeFor[file](), place{pos: y.root.Pos, layer: y}).(map[string]any)
 		if err := k.Load(shaped(values), nil, keep); err != nil {
 			return nil, fmt.Errorf("merge %s: %w", y.name, err)
 		}
@@ -170,17 +172,17 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	}
 	l.checkPrefixes(cfg.Servers)
 	for _, s := range cfg.Servers {
-		s.Problems, s.Secrets = l.servers[s.Name].problems.sorted(), l.servers[s.Name].secrets
+		s.Problems, s.Secrets = l.servers[s.Name].problems.Sorted(), l.servers[s.Name].secrets
 	}
 	l.noticeForeign()
 	switch {
 	case len(cfg.Servers) > 0:
 	case len(l.order) == 0:
-		l.warnings = append(l.warnings, whole(l.name, IDNoServer, "no server is configured", "add one under mcpServers")...)
+		l.warnings = append(l.warnings, tree.WholeFile(l.name, IDNoServer, "no server is configured", "add one under mcpServers")...)
 	default:
-		l.warnings = append(l.warnings, whole(l.name, IDNoServer, "every server is disabled or not chosen", "enable one, or choose another profile")...)
+		l.warnings = append(l.warnings, tree.WholeFile(l.name, IDNoServer, "every server is disabled or not chosen", "enable one, or choose another profile")...)
 	}
-	cfg.Warnings = l.warnings.sorted()
+	cfg.Warnings = l.warnings.Sorted()
 	return cfg
 }
 

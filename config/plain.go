@@ -3,11 +3,13 @@ package config
 import (
 	"math"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // noticeSecret warns of a text that looks like a secret, in a file that others may see. It does not show it.
-func (l *loader) noticeSecret(n *node, at place) {
-	if n.kind != text || at.layer.local || !isPlainSecret(n.scalar, at.key) {
+func (l *loader) noticeSecret(n *tree.Node, at place) {
+	if n.Kind != tree.Text || at.layer.local || !isPlainSecret(n.Scalar, at.key) {
 		return
 	}
 	hint := "write ${NAME} or ${file:PATH}, or move it into a .local file beside this one"

@@ -1,17 +1,19 @@
 package config
 
+import "github.com/plait-mcp/plait/config/tree"
+
 // The kinds of problems. A number is never used for another kind; `plait help PLAIT-CFG-003` says more about it.
 const (
-	IDFile               = "PLAIT-CFG-001" // a configuration file or a layer does not exist, or cannot be read
-	IDSyntax             = "PLAIT-CFG-002" // the text is not YAML, TOML or JSON
+	IDFile               = tree.IDFile     // a configuration file or a layer does not exist, or cannot be read
+	IDSyntax             = tree.IDSyntax   // the text is not YAML, TOML or JSON
 	IDUnknownKey         = "PLAIT-CFG-003" // a key that plait does not have
 	IDTwice              = "PLAIT-CFG-004" // a key that is there twice, in whichever spelling
 	IDKind               = "PLAIT-CFG-005" // a list, a map or nothing where text belongs, or the other way round
 	IDValue              = "PLAIT-CFG-006" // text that is not the duration, size, number, name … that belongs there
 	IDChoice             = "PLAIT-CFG-007" // a word that is none of those to choose from
 	IDRange              = "PLAIT-CFG-008" // a number, duration or size that is too small or too large
-	IDBounds             = "PLAIT-CFG-009" // a file that is too large, nested too deep or has too many values
-	IDEncoding           = "PLAIT-CFG-010" // a file that is not UTF-8
+	IDBounds             = tree.IDBounds   // a file that is too large, nested too deep or has too many values
+	IDEncoding           = tree.IDEncoding // a file that is not UTF-8
 	IDUnset              = "PLAIT-CFG-011" // a variable that is not set, or is empty where it may not be
 	IDExpression         = "PLAIT-CFG-012" // what stands in ${…} is not understood
 	IDEditorVariable     = "PLAIT-CFG-013" // a ${…} that only an editor can fill in

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // defaultProfile is chosen when it exists and no other is.
@@ -24,12 +26,12 @@ func (l *loader) choice(f *file, cfg *Config) func(server string) bool {
 	}
 	chosen := f.Profiles[cfg.Profile]
 	if cfg.Profile != "" && chosen == nil {
-		l.problems = append(l.problems, whole(l.name, IDProfile, fmt.Sprintf("there is no profile %q", cfg.Profile),
+		l.problems = append(l.problems, tree.WholeFile(l.name, IDProfile, fmt.Sprintf("there is no profile %q", cfg.Profile),
 			didYouMean(cfg.Profile, sortedKeys(f.Profiles), "write it under profiles, or name another one"))...)
 	}
 	for _, name := range l.options.Servers {
 		if !slices.Contains(l.order, name) {
-			l.problems = append(l.problems, whole(l.name, IDNoSuchServer, fmt.Sprintf("there is no server %q", name),
+			l.problems = append(l.problems, tree.WholeFile(l.name, IDNoSuchServer, fmt.Sprintf("there is no server %q", name),
 				didYouMean(name, l.order, "write it under mcpServers, or name another one"))...)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-shellwords"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // Bounds of secrets.
@@ -59,7 +61,7 @@ func (l *loader) secretOfFile(name string, at place) (string, error) {
 		return "", err
 	}
 	l.look(path)
-	data, err := readFile(path, maxSecret)
+	data, err := tree.ReadFile(path, maxSecret)
 	if err != nil {
 		return "", &expandError{id: IDReferenceFile, msg: unreadable(name, err), hint: "check the path", unset: errors.Is(err, fs.ErrNotExist)}
 	}

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 const (
@@ -29,7 +31,7 @@ type remoteLayer struct {
 }
 
 // extendRemote adds a layer that is fetched, or was once. It is used only if it is what its sha256 says.
-func (l *loader) extendRemote(ctx context.Context, n *node, at place, chain []string) {
+func (l *loader) extendRemote(ctx context.Context, n *tree.Node, at place, chain []string) {
 	before := len(l.problems)
 	values, _ := l.shape(n, reflect.TypeFor[remoteLayer](), at).(map[string]any)
 	var r remoteLayer
@@ -38,9 +40,9 @@ func (l *loader) extendRemote(ctx context.Context, n *node, at place, chain []st
 		return
 	}
 	key := func(name string) place {
-		for _, m := range n.members {
-			if canonical(reflect.TypeFor[remoteLayer](), m.key) == name {
-				return at.child(m.key, m.pos)
+		for _, m := range n.Members {
+			if canonical(reflect.TypeFor[remoteLayer](), m.Key) == name {
+				return at.child(m.Key, m.Pos)
 			}
 		}
 		return at
@@ -82,7 +84,7 @@ func sumOf(data []byte) string {
 func (l *loader) fetchOnce(ctx context.Context, u *url.URL, sum string) ([]byte, error) {
 	folder, folderErr := cacheFolder(l.env)
 	kept := filepath.Join(folder, "layers", sum)
-	if data, err := readFile(kept, maxSize); folderErr == nil && err == nil && sumOf(data) == sum {
+	if data, err := tree.ReadFile(kept, tree.MaxSize); folderErr == nil && err == nil && sumOf(data) == sum {
 		return data, nil
 	}
 	if l.options.Offline {
@@ -120,9 +122,9 @@ func fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the answer is %s", response.Status)
 	}
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxSize+1))
-	if err == nil && len(data) > maxSize {
-		err = fmt.Errorf("it is larger than %d MiB", maxSize>>20)
+	data, err := io.ReadAll(io.LimitReader(response.Body, tree.MaxSize+1))
+	if err == nil && len(data) > tree.MaxSize {
+		err = fmt.Errorf("it is larger than %d MiB", tree.MaxSize>>20)
 	}
 	return data, err
 }

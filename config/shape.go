@@ -7,16 +7,18 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // shape walks the tree along the Go type that it will be decoded into. It finds the canonical name of every key,
 // reports those that are unknown or there twice and values of the wrong kind. What it returns is made of maps, lists
 // and refs; nil means that nothing is set there.
-func (l *loader) shape(n *node, t reflect.Type, at place) any {
+func (l *loader) shape(n *tree.Node, t reflect.Type, at place) any {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if n.kind == null {
+	if n.Kind == tree.Null {
 		return nil
 	}
 	switch {
@@ -35,21 +37,21 @@ func (l *loader) shape(n *node, t reflect.Type, at place) any {
 	}
 }
 
-func (l *loader) structure(n *node, t reflect.Type, at place) any {
-	if !l.isKind(n, object, "a map", at) {
+func (l *loader) structure(n *tree.Node, t reflect.Type, at place) any {
+	if !l.isKind(n, tree.Map, "a map", at) {
 		return nil
 	}
 	values := map[string]any{}
-	first := map[string]member{}
-	for _, m := range n.members {
-		key := canonical(t, m.key)
+	first := map[string]tree.Member{}
+	for _, m := range n.Members {
+		key := canonical(t, m.Key)
 		found, known := l.shapes.field(t, key)
 		field := found.Type
 		if !known {
 			l.unknown(t, m, at)
 			continue
 		}
-		here := at.child(m.key, m.pos)
+		here := at.child(m.Key, m.Pos)
 		if !at.layer.own && l.isOfOthers(t, key, m, here) {
 			continue
 		}
@@ -58,9 +60,9 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 			continue
 		}
 		first[key] = m
-		here.key = at.child(key, m.pos).key
+		here.key = at.child(key, m.Pos).key
 		switch {
-		case m.value.kind == null: // as if it were not there, in this layer and in those below
+		case m.Value.Kind == tree.Null: // as if it were not there, in this layer and in those below
 			if l.forgetPlace(here.key) {
 				values[key] = nil
 			}
@@ -72,7 +74,7 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 			continue
 		}
 		l.pos[here.key] = here
-		if value := l.shape(m.value, field, here); value != nil {
+		if value := l.shape(m.Value, field, here); value != nil {
 			values[key] = value
 		}
 	}
@@ -80,12 +82,12 @@ func (l *loader) structure(n *node, t reflect.Type, at place) any {
 }
 
 // isOfOthers tells whether a key of a client's file has a meaning of its own there, and notes it if need be.
-func (l *loader) isOfOthers(t reflect.Type, key string, m member, here place) bool {
+func (l *loader) isOfOthers(t reflect.Type, key string, m tree.Member, here place) bool {
 	if t == reflect.TypeFor[file]() && (key == "version" || key == "$schema") {
 		return true
 	}
 	field, _ := l.shapes.field(t, key)
-	if !isShared(t, key) || l.fits(m.value, field.Type) {
+	if !isShared(t, key) || l.fits(m.Value, field.Type) {
 		return false
 	}
 	l.foreign = append(l.foreign, here)
@@ -100,49 +102,49 @@ func (l *loader) forgetPlace(key string) bool {
 }
 
 // fits tells whether a value has the shape that t wants: maps, lists and scalars where they belong, and known keys.
-func (l *loader) fits(n *node, t reflect.Type) bool {
+func (l *loader) fits(n *tree.Node, t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	isText := n.kind == text || n.kind == number
+	isText := n.Kind == tree.Text || n.Kind == tree.Number
 	switch {
-	case n.kind == null, t.Kind() == reflect.Interface:
+	case n.Kind == tree.Null, t.Kind() == reflect.Interface:
 		return true
 	case t == reflect.TypeFor[extends]():
 		return fitsExtends(n)
 	case t == reflect.TypeFor[Glob](), t.Kind() == reflect.String:
 		return isText
 	case t.Kind() == reflect.Bool:
-		return n.kind == boolean
+		return n.Kind == tree.Bool
 	case t == reflect.TypeFor[fileList]() && isText:
 		return true
 	case t.Kind() == reflect.Slice:
-		return n.kind == list && !slices.ContainsFunc(n.items, func(item *node) bool { return !l.fits(item, t.Elem()) })
+		return n.Kind == tree.List && !slices.ContainsFunc(n.Items, func(item *tree.Node) bool { return !l.fits(item, t.Elem()) })
 	case t.Kind() == reflect.Map:
-		return n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool { return !l.fits(m.value, t.Elem()) })
+		return n.Kind == tree.Map && !slices.ContainsFunc(n.Members, func(m tree.Member) bool { return !l.fits(m.Value, t.Elem()) })
 	case t.Kind() == reflect.Struct:
-		return n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool {
-			field, known := l.shapes.field(t, canonical(t, m.key))
-			return !known || !l.fits(m.value, field.Type)
+		return n.Kind == tree.Map && !slices.ContainsFunc(n.Members, func(m tree.Member) bool {
+			field, known := l.shapes.field(t, canonical(t, m.Key))
+			return !known || !l.fits(m.Value, field.Type)
 		})
 	}
-	return n.kind != list && n.kind != object
+	return n.Kind != tree.List && n.Kind != tree.Map
 }
 
-func twiceMessage(first, second member) string {
-	if first.key == second.key {
-		return fmt.Sprintf("is there twice, first in line %d", first.pos.Line)
+func twiceMessage(first, second tree.Member) string {
+	if first.Key == second.Key {
+		return fmt.Sprintf("is there twice, first in line %d", first.Pos.Line)
 	}
-	return fmt.Sprintf("is the same key as %q in line %d", first.key, first.pos.Line)
+	return fmt.Sprintf("is the same key as %q in line %d", first.Key, first.Pos.Line)
 }
 
 // unknown reports a key that t does not have, or notes it as one of another program.
-func (l *loader) unknown(t reflect.Type, m member, at place) {
-	here := at.child(clean(m.key), m.pos)
-	meant := suggest(t, m.key, at.layer.own)
+func (l *loader) unknown(t reflect.Type, m tree.Member, at place) {
+	here := at.child(clean(m.Key), m.Pos)
+	meant := suggest(t, m.Key, at.layer.own)
 	switch t {
 	case reflect.TypeFor[file]():
-		if at.layer.own && strings.HasPrefix(m.key, "x-") {
+		if at.layer.own && strings.HasPrefix(m.Key, "x-") {
 			return // a place for YAML anchors, as in Compose files
 		}
 		if !at.layer.own && meant == "" {
@@ -150,8 +152,8 @@ func (l *loader) unknown(t reflect.Type, m member, at place) {
 			return
 		}
 	case reflect.TypeFor[entry](), reflect.TypeFor[serverDefaults]():
-		mistaken := at.layer.own && camel(m.key) == "timeout"
-		if isForeignServerKey(m.key) && !mistaken || !at.layer.own && meant == "" {
+		mistaken := at.layer.own && tree.Camel(m.Key) == "timeout"
+		if isForeignServerKey(m.Key) && !mistaken || !at.layer.own && meant == "" {
 			l.foreign = append(l.foreign, here)
 			return
 		}
@@ -163,48 +165,48 @@ func (l *loader) unknown(t reflect.Type, m member, at place) {
 	l.report(here, IDUnknownKey, "unknown key", hint)
 }
 
-func (l *loader) mapping(n *node, t reflect.Type, at place) any {
-	if !l.isKind(n, object, "a map", at) {
+func (l *loader) mapping(n *tree.Node, t reflect.Type, at place) any {
+	if !l.isKind(n, tree.Map, "a map", at) {
 		return nil
 	}
 	values := map[string]any{}
-	first := map[string]member{}
-	for _, m := range n.members {
-		here := at.child(m.key, m.pos)
-		if before, twice := first[m.key]; twice {
+	first := map[string]tree.Member{}
+	for _, m := range n.Members {
+		here := at.child(m.Key, m.Pos)
+		if before, twice := first[m.Key]; twice {
 			l.report(here, IDTwice, twiceMessage(before, m), "keep one of them")
 			continue
 		}
-		first[m.key] = m
-		if strings.TrimSpace(m.key) == "" {
+		first[m.Key] = m
+		if strings.TrimSpace(m.Key) == "" {
 			here = at
-			here.pos = m.pos
+			here.pos = m.Pos
 			l.report(here, IDKind, "a key is empty", "write a name")
 			continue
 		}
-		if strings.ContainsFunc(m.key, unicode.IsControl) {
-			l.report(at.child(clean(m.key), m.pos), IDKind, "the key has control characters", "remove them")
+		if strings.ContainsFunc(m.Key, unicode.IsControl) {
+			l.report(at.child(clean(m.Key), m.Pos), IDKind, "the key has control characters", "remove them")
 			continue
 		}
-		value := m.value
-		if value.kind == null && l.forgetPlace(here.key) {
-			values[m.key] = nil
+		value := m.Value
+		if value.Kind == tree.Null && l.forgetPlace(here.key) {
+			values[m.Key] = nil
 			continue
 		}
 		if t.Elem().Kind() == reflect.Pointer { // a server or a profile, of which all may be left out
 			here = l.enter(t.Elem(), m, here)
-			if value.kind == null {
-				value = &node{kind: object, pos: value.pos}
+			if value.Kind == tree.Null {
+				value = &tree.Node{Kind: tree.Map, Pos: value.Pos}
 			}
-		} else if value.kind == null {
+		} else if value.Kind == tree.Null {
 			l.report(here, IDKind, "has no value", `write "" for an empty text`)
 			continue
 		}
 		l.pos[here.key] = here
 		if v := l.shape(value, t.Elem(), here); v != nil {
-			values[m.key] = v
+			values[m.Key] = v
 		} else if t.Elem().Kind() == reflect.Pointer {
-			values[m.key] = map[string]any{}
+			values[m.Key] = map[string]any{}
 		}
 	}
 	return values
@@ -220,23 +222,23 @@ func clean(key string) string {
 	}, key)
 }
 
-func (l *loader) sequence(n *node, t reflect.Type, at place) any {
-	if t == reflect.TypeFor[fileList]() && n.kind == text {
+func (l *loader) sequence(n *tree.Node, t reflect.Type, at place) any {
+	if t == reflect.TypeFor[fileList]() && n.Kind == tree.Text {
 		return []any{l.leaf(n, t.Elem(), at)}
 	}
-	if !l.isKind(n, list, "a list", at) {
+	if !l.isKind(n, tree.List, "a list", at) {
 		return nil
 	}
 	values := []any{}
-	for i, item := range n.items {
-		here := at.index(i, item.pos)
+	for i, item := range n.Items {
+		here := at.index(i, item.Pos)
 		l.pos[here.key] = here
-		if item.kind == null {
+		if item.Kind == tree.Null {
 			l.report(here, IDKind, "has no value", `write "" for an empty text`)
 		}
 		v := l.shape(item, t.Elem(), here)
 		if v == nil { // already reported: keep the place, so that the others keep their number
-			v = l.hold(&node{kind: null}, here)
+			v = l.hold(&tree.Node{Kind: tree.Null}, here)
 		}
 		values = append(values, v)
 	}
@@ -244,11 +246,11 @@ func (l *loader) sequence(n *node, t reflect.Type, at place) any {
 }
 
 // isKind reports a value of another kind than the one that is wanted.
-func (l *loader) isKind(n *node, want kind, name string, at place) bool {
-	if n.kind == want {
+func (l *loader) isKind(n *tree.Node, want tree.Kind, name string, at place) bool {
+	if n.Kind == want {
 		return true
 	}
-	l.report(at, IDKind, fmt.Sprintf("is %s", n.kind), "write "+name)
+	l.report(at, IDKind, fmt.Sprintf("is %s", n.Kind), "write "+name)
 	return false
 }
 
@@ -257,42 +259,42 @@ type ref int
 
 // leaf is a scalar as it stands in the file, or a value of any shape.
 type leaf struct {
-	node *node
+	node *tree.Node
 	at   place
 }
 
-func (l *loader) leaf(n *node, t reflect.Type, at place) any {
-	if n.kind == list || n.kind == object {
+func (l *loader) leaf(n *tree.Node, t reflect.Type, at place) any {
+	if n.Kind == tree.List || n.Kind == tree.Map {
 		noun, example := wanted(t)
 		if example != "" {
 			noun += " such as " + example
 		}
-		l.report(at, IDKind, fmt.Sprintf("is %s", n.kind), "write "+noun)
+		l.report(at, IDKind, fmt.Sprintf("is %s", n.Kind), "write "+noun)
 		return nil
 	}
-	at.source = n.scalar
+	at.source = n.Scalar
 	l.noticeSecret(n, at)
 	return l.hold(n, at)
 }
 
 // enter notes the server or profile whose entry m is, and returns its place.
-func (l *loader) enter(t reflect.Type, m member, at place) place {
+func (l *loader) enter(t reflect.Type, m tree.Member, at place) place {
 	if t == reflect.TypeFor[*Profile]() {
-		if !slices.Contains(l.profiles, m.key) {
-			l.profiles = append(l.profiles, m.key)
+		if !slices.Contains(l.profiles, m.Key) {
+			l.profiles = append(l.profiles, m.Key)
 		}
 		return at
 	}
-	at.server, at.inside = m.key, true
-	if l.servers[m.key] == nil {
-		l.servers[m.key] = &server{at: at, envFile: map[string]string{}}
-		l.order = append(l.order, m.key)
+	at.server, at.inside = m.Key, true
+	if l.servers[m.Key] == nil {
+		l.servers[m.Key] = &server{at: at, envFile: map[string]string{}}
+		l.order = append(l.order, m.Key)
 	}
 	return at
 }
 
 // hold keeps a value until it is decoded.
-func (l *loader) hold(n *node, at place) ref {
+func (l *loader) hold(n *tree.Node, at place) ref {
 	l.pos[at.key] = at
 	l.leaves = append(l.leaves, leaf{n, at})
 	return ref(len(l.leaves) - 1)

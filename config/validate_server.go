@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // checkServer reports what is wrong with a completed server.
@@ -131,7 +133,7 @@ func (l *loader) checkFile(name string, at place) {
 	l.look(name)
 	info, err := os.Stat(name)
 	if err == nil && info.IsDir() {
-		err = errIsFolder
+		err = tree.ErrIsFolder
 	}
 	if err != nil {
 		l.fault(at, IDPath, unreadable(l.source(at, name), err), "check the path")

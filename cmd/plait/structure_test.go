@@ -35,10 +35,14 @@ var topLevel = []string{
 var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "types", "misc", "base", "core", "manager"}
 
 // apart are folders that never import each other although their layers would allow it.
-var apart = [][2]string{{"aggregator", "aggregator/downstream"}}
+var apart = [][2]string{
+	{"aggregator", "aggregator/downstream"},
+	{"config", "config/edit"},
+	{"config", "config/watch"},
+}
 
 // leaves import nothing of ours.
-var leaves = []string{"config", "config/watch", "upstream/jsonrpc"}
+var leaves = []string{"config/tree", "config/watch", "upstream/jsonrpc"}
 
 // confined are libraries that only some folders, and those below them, may import. Tests may import all.
 var confined = []struct {
@@ -48,6 +52,9 @@ var confined = []struct {
 	{"github.com/mark3labs/mcp-go", []string{"upstream/protocol", "cmd"}},
 	{"github.com/modelcontextprotocol/go-sdk", []string{"cmd"}},
 	{"github.com/knadh/koanf", []string{"config"}},
+	{"go.yaml.in/yaml", []string{"config/tree", "config/edit"}},
+	{"github.com/pelletier/go-toml", []string{"config/tree", "config/edit"}},
+	{"github.com/tailscale/hujson", []string{"config/tree", "config/edit"}},
 	{"github.com/fsnotify/fsnotify", []string{"config/watch"}},
 	{"github.com/zalando/go-keyring", []string{"auth/store"}},
 	{"golang.org/x/oauth2", []string{"auth"}},

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plait-mcp/plait/config/edit"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/plait-mcp/plait/config"
 )
 
 // newEntry is a server as a command line describes it.
@@ -20,7 +20,7 @@ type newEntry struct {
 	headers   []string // Name: value
 	env       []string // NAME=value
 	transport string
-	more      config.Fields
+	more      edit.Fields
 }
 
 type addOptions struct {
@@ -89,7 +89,7 @@ func (o *addOptions) parse(c *cobra.Command, args []string) error {
 		o.url, o.command = o.command[0], nil
 	}
 	if c.Flags().Changed("prefix") {
-		o.more = append(o.more, config.Field{Key: "prefix", Value: o.prefix})
+		o.more = append(o.more, edit.Field{Key: "prefix", Value: o.prefix})
 	}
 	return o.run(c.Context())
 }
@@ -124,25 +124,25 @@ func (o *addOptions) run(ctx context.Context) error {
 }
 
 // fields returns the entry as it is written.
-func (n *newEntry) fields() (config.Fields, error) {
-	var entry config.Fields
+func (n *newEntry) fields() (edit.Fields, error) {
+	var entry edit.Fields
 	switch {
 	case strings.TrimSpace(n.name) == "":
 		return nil, usagef("a name is empty")
 	case n.url != "" && len(n.command) > 0:
 		return nil, usagef("server %q has a URL and a command; give one of them", n.name)
 	case n.url != "":
-		entry = config.Fields{{Key: "url", Value: n.url}}
+		entry = edit.Fields{{Key: "url", Value: n.url}}
 	case len(n.command) > 0:
-		entry = config.Fields{{Key: "command", Value: n.command[0]}}
+		entry = edit.Fields{{Key: "command", Value: n.command[0]}}
 		if len(n.command) > 1 {
-			entry = append(entry, config.Field{Key: "args", Value: anys(n.command[1:])})
+			entry = append(entry, edit.Field{Key: "args", Value: anys(n.command[1:])})
 		}
 	case n.more.Get("url") == nil && n.more.Get("command") == nil:
 		return nil, usagef("server %q needs --url URL, or -- and a command", n.name)
 	}
 	if n.transport != "" && n.transport != "stdio" {
-		entry = append(entry, config.Field{Key: "transport", Value: n.transport})
+		entry = append(entry, edit.Field{Key: "transport", Value: n.transport})
 	}
 	for _, list := range []struct {
 		key, between string
@@ -153,15 +153,15 @@ func (n *newEntry) fields() (config.Fields, error) {
 			return nil, err
 		}
 		if len(fields) > 0 {
-			entry = append(entry, config.Field{Key: list.key, Value: fields})
+			entry = append(entry, edit.Field{Key: list.key, Value: fields})
 		}
 	}
 	return append(entry, n.more...), nil
 }
 
 // pairs splits names from values. Of one name that is there twice the last value counts.
-func pairs(noun, between string, texts []string) (config.Fields, error) {
-	var fields config.Fields
+func pairs(noun, between string, texts []string) (edit.Fields, error) {
+	var fields edit.Fields
 	for _, text := range texts {
 		name, value, ok := strings.Cut(text, between)
 		name = strings.TrimSpace(name)
@@ -171,8 +171,8 @@ func pairs(noun, between string, texts []string) (config.Fields, error) {
 		if between == ":" {
 			value = strings.TrimSpace(value)
 		}
-		fields = slices.DeleteFunc(fields, func(f config.Field) bool { return f.Key == name })
-		fields = append(fields, config.Field{Key: name, Value: value})
+		fields = slices.DeleteFunc(fields, func(f edit.Field) bool { return f.Key == name })
+		fields = append(fields, edit.Field{Key: name, Value: value})
 	}
 	return fields, nil
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/edit"
 )
 
 // findPasted splits the arguments of add into its own flags and the command line of another program, when there is
@@ -152,11 +152,11 @@ func (n *newEntry) flag(meaning, value string) {
 	case "url":
 		n.url = value
 	case "cwd":
-		n.more = append(n.more, config.Field{Key: "cwd", Value: value})
+		n.more = append(n.more, edit.Field{Key: "cwd", Value: value})
 	case "bearer":
 		n.headers = append(n.headers, "Authorization: Bearer ${"+value+"}")
 	case "allow", "deny":
-		n.more = append(n.more, config.Field{Key: "tools", Value: config.Fields{{Key: meaning, Value: anys(strings.Split(value, ","))}}})
+		n.more = append(n.more, edit.Field{Key: "tools", Value: edit.Fields{{Key: meaning, Value: anys(strings.Split(value, ","))}}})
 	}
 }
 
@@ -194,12 +194,12 @@ func entryOfJSON(name, text string) (*newEntry, error) {
 	if !json.Valid([]byte(text)) {
 		return nil, errors.New("its JSON is broken, perhaps because of quotes; put single quotes around it")
 	}
-	doc, err := config.ParseDocument("pasted.json", []byte(text))
+	doc, err := edit.Parse("pasted.json", []byte(text))
 	if err != nil {
 		return nil, err
 	}
 	root, _ := doc.Get()
-	fields, _ := root.(config.Fields)
+	fields, _ := root.(edit.Fields)
 	if given, ok := fields.Get("name").(string); ok && name == "" {
 		name = given
 	}

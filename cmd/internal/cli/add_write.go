@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/plait-mcp/plait/config/edit"
+
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
@@ -51,13 +53,13 @@ func (e *editing) dryFlag(c *cobra.Command) {
 type draft struct {
 	path   string
 	before []byte // nil when there is none
-	doc    *config.Document
+	doc    *edit.Document
 	after  []byte
 }
 
 // open reads a file for edits; one that does not exist is empty.
 func open(path string) (*draft, error) {
-	data, there, err := config.ReadFile(path)
+	data, there, err := edit.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +73,7 @@ func open(path string) (*draft, error) {
 
 // set makes text the content of the draft.
 func (d *draft) set(text []byte) error {
-	doc, err := config.ParseDocument(d.path, text)
+	doc, err := edit.Parse(d.path, text)
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func (d *draft) set(text []byte) error {
 }
 
 // put adds an entry.
-func (d *draft) put(keys []string, entry config.Fields) error {
+func (d *draft) put(keys []string, entry edit.Fields) error {
 	text, err := d.doc.Put(keys, entry)
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ func (e *editing) finish(d *draft, done string) error {
 		e.showDiff(d)
 		return nil
 	}
-	if err := config.WriteFile(d.path, d.before, d.after); err != nil {
+	if err := edit.WriteFile(d.path, d.before, d.after); err != nil {
 		return err
 	}
 	e.say("%s", done)
@@ -179,7 +181,7 @@ func (e *editing) showDiff(d *draft) {
 }
 
 // learnSecrets makes sure that what looks like a secret in a document is never shown.
-func (e *editing) learnSecrets(doc *config.Document) {
+func (e *editing) learnSecrets(doc *edit.Document) {
 	root, _ := doc.Get()
 	found := &config.Server{}
 	literals(root, "", func(path, value string) {
@@ -198,7 +200,7 @@ func (e *editing) learnSecrets(doc *config.Document) {
 // literals calls visit with every text of a value, and its path.
 func literals(value any, path string, visit func(path, value string)) {
 	switch v := value.(type) {
-	case config.Fields:
+	case edit.Fields:
 		for _, f := range v {
 			literals(f.Value, strings.TrimPrefix(path+"."+f.Key, "."), visit)
 		}

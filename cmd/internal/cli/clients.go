@@ -6,18 +6,18 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/edit"
 )
 
 // mcpClient is a program that keeps a list of MCP servers in a file.
 type mcpClient struct {
 	name  string
 	title string
-	keys  []string                                       // that lead to its servers
-	user  func(p places) string                          // its file for the user
-	local string                                         // its file in the folder of a project, "" for none
-	entry func(command string, args []any) config.Fields // what it wants to have of plait
-	next  string                                         // what a person does after an edit
+	keys  []string                                     // that lead to its servers
+	user  func(p places) string                        // its file for the user
+	local string                                       // its file in the folder of a project, "" for none
+	entry func(command string, args []any) edit.Fields // what it wants to have of plait
+	next  string                                       // what a person does after an edit
 }
 
 // clientFile is a file with servers of a client.
@@ -72,17 +72,17 @@ func (p places) config() string {
 }
 
 // stdioEntry is what most clients want.
-func stdioEntry(command string, args []any) config.Fields {
-	return config.Fields{{Key: "command", Value: command}, {Key: "args", Value: args}}
+func stdioEntry(command string, args []any) edit.Fields {
+	return edit.Fields{{Key: "command", Value: command}, {Key: "args", Value: args}}
 }
 
 // typedEntry is for clients that want the type as well.
-func typedEntry(command string, args []any) config.Fields {
-	return append(config.Fields{{Key: "type", Value: "stdio"}}, stdioEntry(command, args)...)
+func typedEntry(command string, args []any) edit.Fields {
+	return append(edit.Fields{{Key: "type", Value: "stdio"}}, stdioEntry(command, args)...)
 }
 
-func zedEntry(command string, args []any) config.Fields {
-	return append(config.Fields{{Key: "source", Value: "custom"}}, append(stdioEntry(command, args), config.Field{Key: "env", Value: config.Fields{}})...)
+func zedEntry(command string, args []any) edit.Fields {
+	return append(edit.Fields{{Key: "source", Value: "custom"}}, append(stdioEntry(command, args), edit.Field{Key: "env", Value: edit.Fields{}})...)
 }
 
 // clients are all programs whose files are known.

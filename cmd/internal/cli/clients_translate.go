@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/edit"
 )
 
 // translated is a server of a client's file as plait writes it.
 type translated struct {
-	entry   config.Fields
+	entry   edit.Fields
 	skip    string   // why it is not taken over, "" when it is
 	notes   []string // what a person should know
 	project string   // the folder it is for, "" for all
@@ -21,24 +21,24 @@ type translated struct {
 
 // translate turns the entry of a client's file into one of plait. It knows the spellings of all clients; keys that
 // mean nothing to plait are left out.
-func translate(raw config.Fields) translated { return translateFor(raw, "") }
+func translate(raw edit.Fields) translated { return translateFor(raw, "") }
 
 // translateFor is translate for a server of the project in a folder, whose relative paths start there.
-func translateFor(raw config.Fields, project string) translated {
+func translateFor(raw edit.Fields, project string) translated {
 	t := translated{project: project}
-	var rules config.Fields
+	var rules edit.Fields
 	for _, f := range flat(raw) {
 		key := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(f.Key))
 		switch key {
 		case "disabledtools", "excludetools":
-			rules = append(rules, config.Field{Key: "deny", Value: f.Value})
+			rules = append(rules, edit.Field{Key: "deny", Value: f.Value})
 		case "enabledtools", "includetools":
-			rules = append(rules, config.Field{Key: "allow", Value: f.Value})
+			rules = append(rules, edit.Field{Key: "allow", Value: f.Value})
 		default:
 			t.take(key, f)
 		}
 	}
-	rules = slices.DeleteFunc(rules, func(f config.Field) bool { items, ok := f.Value.([]any); return !ok || len(items) == 0 })
+	rules = slices.DeleteFunc(rules, func(f edit.Field) bool { items, ok := f.Value.([]any); return !ok || len(items) == 0 })
 	if len(rules) > 0 && t.entry.Get("tools") == nil {
 		t.add("tools", rules)
 	}
@@ -47,10 +47,10 @@ func translateFor(raw config.Fields, project string) translated {
 }
 
 // flat returns an entry with the command of Zed and of opencode as others write it.
-func flat(raw config.Fields) config.Fields {
-	var out config.Fields
+func flat(raw edit.Fields) edit.Fields {
+	var out edit.Fields
 	for _, f := range raw {
-		inner, isMap := f.Value.(config.Fields)
+		inner, isMap := f.Value.(edit.Fields)
 		words, isList := f.Value.([]any)
 		switch {
 		case f.Key == "command" && isMap:
@@ -61,7 +61,7 @@ func flat(raw config.Fields) config.Fields {
 				out = append(out, g)
 			}
 		case f.Key == "command" && isList && len(words) > 0:
-			out = append(out, config.Field{Key: "command", Value: words[0]}, config.Field{Key: "args", Value: words[1:]})
+			out = append(out, edit.Field{Key: "command", Value: words[0]}, edit.Field{Key: "args", Value: words[1:]})
 		default:
 			out = append(out, f)
 		}
@@ -70,7 +70,7 @@ func flat(raw config.Fields) config.Fields {
 }
 
 // take takes one key over.
-func (t *translated) take(key string, f config.Field) {
+func (t *translated) take(key string, f edit.Field) {
 	own := map[string]string{
 		"command": "command", "args": "args", "env": "env", "environment": "env", "url": "url", "serverurl": "url", "httpurl": "url",
 		"headers": "headers", "httpheaders": "headers", "cwd": "cwd", "envfile": "envFile", "envvars": "inheritEnv",
@@ -88,7 +88,7 @@ func (t *translated) take(key string, f config.Field) {
 		t.header("Authorization", fmt.Sprintf("Bearer ${%s}", value))
 		return
 	case key == "envhttpheaders":
-		if names, ok := value.(config.Fields); ok {
+		if names, ok := value.(edit.Fields); ok {
 			for _, n := range names {
 				t.header(n.Key, fmt.Sprintf("${%s}", n.Value))
 			}
@@ -104,7 +104,7 @@ func (t *translated) take(key string, f config.Field) {
 	if own == "" || value == nil || isEmpty(value) {
 		return
 	}
-	if headers, ok := value.(config.Fields); ok && own == "headers" {
+	if headers, ok := value.(edit.Fields); ok && own == "headers" {
 		for _, h := range headers {
 			t.header(h.Key, fmt.Sprint(t.text(h.Value, own, h.Key)))
 		}
@@ -115,13 +115,13 @@ func (t *translated) take(key string, f config.Field) {
 
 // isRules tells whether the tools of an entry are plait's, not a client's list.
 func isRules(value any) bool {
-	_, ok := value.(config.Fields)
+	_, ok := value.(edit.Fields)
 	return ok
 }
 
 func isEmpty(value any) bool {
 	switch v := value.(type) {
-	case config.Fields:
+	case edit.Fields:
 		return len(v) == 0
 	case []any:
 		return len(v) == 0
@@ -132,29 +132,29 @@ func isEmpty(value any) bool {
 // add sets a key that is not set yet.
 func (t *translated) add(key string, value any) {
 	if t.entry.Get(key) == nil {
-		t.entry = append(t.entry, config.Field{Key: key, Value: value})
+		t.entry = append(t.entry, edit.Field{Key: key, Value: value})
 	}
 }
 
 func (t *translated) header(name, value string) {
 	for i, f := range t.entry {
 		if f.Key == "headers" {
-			headers, _ := f.Value.(config.Fields)
-			headers = append(headers, config.Field{Key: name, Value: value})
+			headers, _ := f.Value.(edit.Fields)
+			headers = append(headers, edit.Field{Key: name, Value: value})
 			t.entry[i].Value = headers
 			return
 		}
 	}
-	t.add("headers", config.Fields{{Key: name, Value: value}})
+	t.add("headers", edit.Fields{{Key: name, Value: value}})
 }
 
 // text returns a value with its texts as plait reads them; in names the variable that an input of an editor becomes.
 func (t *translated) text(value any, key, in string) any {
 	switch v := value.(type) {
-	case config.Fields:
-		out := config.Fields{}
+	case edit.Fields:
+		out := edit.Fields{}
 		for _, f := range v {
-			out = append(out, config.Field{Key: f.Key, Value: t.text(f.Value, key, f.Key)})
+			out = append(out, edit.Field{Key: f.Key, Value: t.text(f.Value, key, f.Key)})
 		}
 		return out
 	case []any:
@@ -231,7 +231,7 @@ func (t *translated) settle() {
 }
 
 // isPlait tells whether an entry of a client starts plait, which would serve itself.
-func (a *app) isPlait(raw config.Fields) bool {
+func (a *app) isPlait(raw edit.Fields) bool {
 	raw = flat(raw)
 	command, _ := raw.Get("command").(string)
 	args, _ := raw.Get("args").([]any)

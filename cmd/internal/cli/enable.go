@@ -36,11 +36,11 @@ func runSwitch(ctx context.Context, e *editing, name string, on bool) error {
 	if err != nil {
 		return err
 	}
-	edit, word := d.doc.Disable, "disabled"
+	change, word := d.doc.Disable, "disabled"
 	if on {
-		edit, word = d.doc.Enable, "enabled"
+		change, word = d.doc.Enable, "enabled"
 	}
-	text, err := edit(name)
+	text, err := change(name)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plait-mcp/plait/config/edit"
+
 	"github.com/spf13/cobra"
 
 	"github.com/plait-mcp/plait/config"
@@ -162,7 +164,7 @@ func equal(a, b any) bool { return reflect.DeepEqual(asMap(a), asMap(b)) }
 
 func asMap(value any) any {
 	switch v := value.(type) {
-	case config.Fields:
+	case edit.Fields:
 		m := map[string]any{}
 		for _, f := range v {
 			m[f.Key] = asMap(f.Value)

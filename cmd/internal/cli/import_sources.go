@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/edit"
 )
 
 // offers returns the servers of a client, of a file, or of standard input.
@@ -24,7 +24,7 @@ func (o *importOptions) offers(from string) ([]offer, error) {
 		const most = 4 << 20
 		data, err = io.ReadAll(io.LimitReader(o.env.In, most))
 	} else {
-		data, there, err = config.ReadFile(from)
+		data, there, err = edit.ReadFile(from)
 	}
 	switch {
 	case err != nil:
@@ -62,7 +62,7 @@ func (o *importOptions) clientOffers(client mcpClient) ([]offer, error) {
 		if o.all && file.keys[0] == "projects" {
 			file.keys[1] = "*"
 		}
-		data, there, err := config.ReadFile(file.path)
+		data, there, err := edit.ReadFile(file.path)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func (o *importOptions) clientOffers(client mcpClient) ([]offer, error) {
 }
 
 // expanded returns a file once for each project when its keys say all of them.
-func (o *importOptions) expanded(doc *config.Document, file clientFile) []clientFile {
+func (o *importOptions) expanded(doc *edit.Document, file clientFile) []clientFile {
 	if file.keys[0] != "projects" || file.keys[1] != "*" {
 		return []clientFile{file}
 	}
@@ -103,10 +103,10 @@ func (o *importOptions) expanded(doc *config.Document, file clientFile) []client
 }
 
 // entries returns the servers under the keys of a document.
-func (o *importOptions) entries(doc *config.Document, file clientFile) []offer {
+func (o *importOptions) entries(doc *edit.Document, file clientFile) []offer {
 	var found []offer
 	for _, f := range fieldsOf(doc.Get(file.keys...)) {
-		raw, ok := f.Value.(config.Fields)
+		raw, ok := f.Value.(edit.Fields)
 		at := offer{name: f.Key, from: doc.Pos(append(slices.Clone(file.keys), f.Key)...).String()}
 		switch {
 		case !ok:
@@ -122,7 +122,7 @@ func (o *importOptions) entries(doc *config.Document, file clientFile) []offer {
 }
 
 // shapes returns the keys under which a document of some client holds servers.
-func (o *importOptions) shapes(doc *config.Document) [][]string {
+func (o *importOptions) shapes(doc *edit.Document) [][]string {
 	var found [][]string
 	for _, keys := range [][]string{{doc.ServersKey()}, {"context_servers"}, {"mcp", "servers"}, {"mcp"}, {"projects"}, {}} {
 		fields := fieldsOf(doc.Get(keys...))
@@ -141,8 +141,8 @@ func (o *importOptions) shapes(doc *config.Document) [][]string {
 }
 
 // isServer tells whether a field looks like a server with its name.
-func isServer(f config.Field) bool {
-	entry, ok := f.Value.(config.Fields)
+func isServer(f edit.Field) bool {
+	entry, ok := f.Value.(edit.Fields)
 	if !ok {
 		return false
 	}
@@ -154,16 +154,16 @@ func isServer(f config.Field) bool {
 	return false
 }
 
-func fieldsOf(value any, _ bool) config.Fields {
-	fields, _ := value.(config.Fields)
+func fieldsOf(value any, _ bool) edit.Fields {
+	fields, _ := value.(edit.Fields)
 	return fields
 }
 
 // parseAny parses a document whose name may not tell its format.
-func parseAny(name string, data []byte) (*config.Document, error) {
+func parseAny(name string, data []byte) (*edit.Document, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".json", ".jsonc", ".yaml", ".yml", ".toml":
-		return config.ParseDocument(name, data)
+		return edit.Parse(name, data)
 	}
 	first := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n")
 	if bytes.HasPrefix(first, []byte("{")) || bytes.HasPrefix(first, []byte("/")) {
@@ -180,9 +180,9 @@ func parseAny(name string, data []byte) (*config.Document, error) {
 }
 
 // parseAs parses a document in a format that its name does not tell.
-func parseAs(name, format string, data []byte) (*config.Document, error) {
+func parseAs(name, format string, data []byte) (*edit.Document, error) {
 	if name == "-" {
 		name = "stdin"
 	}
-	return config.ParseDocument(fmt.Sprintf("%s.%s", name, format), data)
+	return edit.Parse(fmt.Sprintf("%s.%s", name, format), data)
 }

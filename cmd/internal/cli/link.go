@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plait-mcp/plait/config/edit"
+
 	"github.com/spf13/cobra"
 
 	"github.com/plait-mcp/plait/config"
@@ -53,9 +55,9 @@ type target struct {
 }
 
 // entry returns what stands under the keys now.
-func (t *target) entry() (config.Fields, bool) {
+func (t *target) entry() (edit.Fields, bool) {
 	have, there := t.doc.Get(t.keys...)
-	fields, _ := have.(config.Fields)
+	fields, _ := have.(edit.Fields)
 	return fields, there
 }
 
@@ -127,7 +129,7 @@ func runLink(o *linkOptions, name string) error {
 }
 
 // entry returns what the client starts: this plait with the configuration of today.
-func (o *linkOptions) entry(client mcpClient) (config.Fields, error) {
+func (o *linkOptions) entry(client mcpClient) (edit.Fields, error) {
 	path := o.configFile
 	if path == "" {
 		found, err := config.Find(o.env.LookupEnv)
@@ -140,7 +142,7 @@ func (o *linkOptions) entry(client mcpClient) (config.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, there, err := config.ReadFile(path); err != nil || !there {
+	if _, there, err := edit.ReadFile(path); err != nil || !there {
 		return nil, usagef("%s cannot be read; name a configuration file with --config FILE, or make one with plait add or plait import", path)
 	}
 	command, err := o.command()
@@ -238,10 +240,10 @@ func runUnlink(o *linkOptions, name string) error {
 
 // linkedFrom returns the newest backup of the file that link made the present text of, and its content; nothing when
 // the file was changed since.
-func (t *target) linkedFrom(entry config.Fields) (string, []byte) {
+func (t *target) linkedFrom(entry edit.Fields) (string, []byte) {
 	backup, content := "", []byte(nil)
 	for n := 1; ; n++ {
-		data, there, err := config.ReadFile(backupName(t.path, n))
+		data, there, err := edit.ReadFile(backupName(t.path, n))
 		if err != nil || !there {
 			return backup, content
 		}
@@ -252,7 +254,7 @@ func (t *target) linkedFrom(entry config.Fields) (string, []byte) {
 }
 
 // isMade tells whether link makes the present text of another one.
-func (t *target) isMade(entry config.Fields, from []byte) bool {
+func (t *target) isMade(entry edit.Fields, from []byte) bool {
 	old := &draft{path: t.path}
 	return old.set(from) == nil && old.put(t.keys, entry) == nil && bytes.Equal(old.after, t.before)
 }

@@ -1,4 +1,4 @@
-package config_test
+package edit_test
 
 import (
 	"os"
@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/edit"
 )
 
 // TestWriteFile writes through a link, keeps the mode and does not overwrite what somebody else wrote.
 func TestWriteFile(t *testing.T) {
 	folder := t.TempDir()
 	file, link := filepath.Join(folder, "a", "plait.yaml"), filepath.Join(folder, "plait.yaml")
-	if err := config.WriteFile(file, nil, []byte("one")); err != nil {
+	if err := edit.WriteFile(file, nil, []byte("one")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(file, link); err != nil {
@@ -33,7 +33,7 @@ func TestWriteFile(t *testing.T) {
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if err := config.WriteFile(link, []byte("one"), []byte("two")); err != nil {
+	if err := edit.WriteFile(link, []byte("one"), []byte("two")); err != nil {
 		t.Fatal(err)
 	}
 	if got := mode(); runtime.GOOS != "windows" && got != 0o640 {
@@ -43,11 +43,11 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("the link is gone: %q, %v", target, err)
 	}
 	for _, before := range [][]byte{nil, []byte("one")} {
-		if err := config.WriteFile(link, before, []byte("three")); err == nil || !strings.Contains(err.Error(), "try again") {
+		if err := edit.WriteFile(link, before, []byte("three")); err == nil || !strings.Contains(err.Error(), "try again") {
 			t.Errorf("WriteFile over another content = %v", err)
 		}
 	}
-	data, there, err := config.ReadFile(link)
+	data, there, err := edit.ReadFile(link)
 	if string(data) != "two" || !there || err != nil {
 		t.Errorf("ReadFile = %q, %v, %v", data, there, err)
 	}

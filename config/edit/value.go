@@ -1,14 +1,15 @@
-package config
+package edit
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // Field is one key of a map and its value.
@@ -39,7 +40,7 @@ const (
 	formatTOML
 )
 
-// formatOf returns the format of a file by its name, which parseTree has accepted.
+// formatOf returns the format of a file by its name, which tree.Parse has accepted.
 func formatOf(name string) format {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".yaml", ".yml":
@@ -50,68 +51,64 @@ func formatOf(name string) format {
 	return formatJSON
 }
 
-func isServersKey(key string) bool {
-	return canonical(reflect.TypeFor[file](), key) == "mcpServers"
-}
-
-// value returns what a node holds, as Fields describes it.
-func (n *node) value() any {
+// valueOf returns what a node holds, as Fields describes it.
+func valueOf(n *tree.Node) any {
 	if n == nil {
 		return nil
 	}
-	switch n.kind {
-	case object:
+	switch n.Kind {
+	case tree.Map:
 		fields := Fields{}
-		for _, m := range n.members {
-			fields = append(fields, Field{m.key, m.value.value()})
+		for _, m := range n.Members {
+			fields = append(fields, Field{m.Key, valueOf(m.Value)})
 		}
 		return fields
-	case list:
+	case tree.List:
 		items := []any{}
-		for _, item := range n.items {
-			items = append(items, item.value())
+		for _, item := range n.Items {
+			items = append(items, valueOf(item))
 		}
 		return items
-	case boolean:
-		return n.scalar == "true"
-	case number:
-		return json.Number(n.scalar)
-	case text:
-		return n.scalar
+	case tree.Bool:
+		return n.Scalar == "true"
+	case tree.Number:
+		return json.Number(n.Scalar)
+	case tree.Text:
+		return n.Scalar
 	default:
 		return nil
 	}
 }
 
-// nodeOf is the inverse of value.
-func nodeOf(value any) (*node, error) {
+// nodeOf is the inverse of valueOf.
+func nodeOf(value any) (*tree.Node, error) {
 	switch v := value.(type) {
 	case Fields:
-		n := &node{kind: object}
+		n := &tree.Node{Kind: tree.Map}
 		for _, f := range v {
 			child, err := nodeOf(f.Value)
 			if err != nil {
 				return nil, err
 			}
-			n.members = append(n.members, member{key: f.Key, value: child})
+			n.Members = append(n.Members, tree.Member{Key: f.Key, Value: child})
 		}
 		return n, nil
 	case []any:
-		n := &node{kind: list}
+		n := &tree.Node{Kind: tree.List}
 		for _, item := range v {
 			child, err := nodeOf(item)
 			if err != nil {
 				return nil, err
 			}
-			n.items = append(n.items, child)
+			n.Items = append(n.Items, child)
 		}
 		return n, nil
 	case bool:
-		return &node{kind: boolean, scalar: strconv.FormatBool(v)}, nil
+		return &tree.Node{Kind: tree.Bool, Scalar: strconv.FormatBool(v)}, nil
 	case json.Number:
-		return &node{kind: number, scalar: v.String()}, nil
+		return &tree.Node{Kind: tree.Number, Scalar: v.String()}, nil
 	case string:
-		return &node{kind: text, scalar: v}, nil
+		return &tree.Node{Kind: tree.Text, Scalar: v}, nil
 	}
 	return nil, errors.New("a value has no form in a file")
 }
@@ -126,35 +123,37 @@ func quote(s string) string {
 }
 
 // inline returns a value in one line. JSON and the flow style of YAML differ in quotes only, TOML in its maps, too.
-func (n *node) inline(f format) string {
+func inline(n *tree.Node, f format) string {
 	var parts []string
-	switch n.kind {
-	case object:
-		for _, m := range n.members {
-			parts = append(parts, m.inline(f))
+	switch n.Kind {
+	case tree.Map:
+		for _, m := range n.Members {
+			parts = append(parts, inlineMember(m, f))
 		}
 		if f == formatTOML && len(parts) > 0 {
 			return "{ " + strings.Join(parts, ", ") + " }"
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
-	case list:
-		for _, item := range n.items {
-			parts = append(parts, item.inline(f))
+	case tree.List:
+		for _, item := range n.Items {
+			parts = append(parts, inline(item, f))
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
-	case text:
+	case tree.Text:
 		if f == formatYAML {
-			return yamlText(n.scalar)
+			return yamlText(n.Scalar)
 		}
-		return quote(n.scalar)
-	case null:
+		return quote(n.Scalar)
+	case tree.Null:
 		return "null"
 	default:
-		return n.scalar
+		return n.Scalar
 	}
 }
 
-func (m member) inline(f format) string { return keyText(m.key, f) + assign(f) + m.value.inline(f) }
+func inlineMember(m tree.Member, f format) string {
+	return keyText(m.Key, f) + assign(f) + inline(m.Value, f)
+}
 
 func assign(f format) string {
 	if f == formatTOML {

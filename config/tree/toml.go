@@ -1,4 +1,4 @@
-package config
+package tree
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 
 // parseTOML parses TOML. The library checks the text first, duplicate keys and redefined tables among it;
 // then its parser, which knows positions, gives the tree.
-func parseTOML(name string, data []byte) (*node, Problems) {
+func parseTOML(name string, data []byte) (*Node, Problems) {
 	in := lines{name, data}
 	if bad := tomlBounds(in); bad != nil {
 		return nil, bad
@@ -20,10 +20,10 @@ func parseTOML(name string, data []byte) (*node, Problems) {
 	if err := toml.Unmarshal(data, &values); err != nil {
 		return nil, Problems{tomlProblem(in, err)}
 	}
-	t := tomlTree{at: walkLines{lines: in}, tables: map[tableKey]*node{}}
+	t := tomlTree{at: walkLines{lines: in}, tables: map[tableKey]*Node{}}
 	var parser unstable.Parser
 	parser.Reset(data)
-	root := &node{kind: object, pos: Pos{name, 1, 1}}
+	root := &Node{Kind: Map, Pos: Pos{name, 1, 1}}
 	table := root
 	for parser.NextExpression() {
 		switch e := parser.Expression(); e.Kind {
@@ -66,7 +66,7 @@ func tomlBounds(in lines) Problems {
 			return Problems{depthProblem(in.at(int(last.Raw.Offset)))}
 		}
 		if nodes += tomlCount(e); nodes > maxTOML {
-			return whole(in.file, IDBounds, fmt.Sprintf("holds more than %d values", maxTOML), "")
+			return WholeFile(in.file, IDBounds, fmt.Sprintf("holds more than %d values", maxTOML), "")
 		}
 	}
 	return nil
@@ -93,25 +93,25 @@ func tomlProblem(in lines, err error) Problem {
 // tomlTree builds the tree of a TOML text that is known to be right.
 type tomlTree struct {
 	at     walkLines
-	tables map[tableKey]*node // every table and list of tables, by the table it stands in
+	tables map[tableKey]*Node // every table and list of tables, by the table it stands in
 }
 
 type tableKey struct {
-	in  *node
+	in  *Node
 	key string
 }
 
 // add puts a value into a table.
-func (t *tomlTree) add(table *node, key *unstable.Node, pos Pos, value *node) {
+func (t *tomlTree) add(table *Node, key *unstable.Node, pos Pos, value *Node) {
 	name := string(key.Data)
-	table.members = append(table.members, member{name, pos, value})
-	if value.kind == object || value.kind == list {
+	table.Members = append(table.Members, Member{name, pos, value})
+	if value.Kind == Map || value.Kind == List {
 		t.tables[tableKey{table, name}] = value
 	}
 }
 
 // descend returns the table under at that the key leads to, made where missing.
-func (t *tomlTree) descend(at *node, key unstable.Iterator) *node {
+func (t *tomlTree) descend(at *Node, key unstable.Iterator) *Node {
 	for key.Next() {
 		at = t.child(at, key.Node())
 	}
@@ -119,21 +119,21 @@ func (t *tomlTree) descend(at *node, key unstable.Iterator) *node {
 }
 
 // child returns the table of that key, made when missing; of a list of tables the last one.
-func (t *tomlTree) child(at *node, key *unstable.Node) *node {
+func (t *tomlTree) child(at *Node, key *unstable.Node) *Node {
 	next := t.tables[tableKey{at, string(key.Data)}]
 	if next == nil {
 		pos := t.at.at(int(key.Raw.Offset))
-		next = &node{kind: object, pos: pos}
+		next = &Node{Kind: Map, Pos: pos}
 		t.add(at, key, pos, next)
 	}
-	if next.kind == list && len(next.items) > 0 {
-		return next.items[len(next.items)-1]
+	if next.Kind == List && len(next.Items) > 0 {
+		return next.Items[len(next.Items)-1]
 	}
 	return next
 }
 
 // push appends a table to the list of tables that the key leads to.
-func (t *tomlTree) push(at *node, key unstable.Iterator) *node {
+func (t *tomlTree) push(at *Node, key unstable.Iterator) *Node {
 	for key.Next() {
 		k := key.Node()
 		if !key.IsLast() {
@@ -143,17 +143,17 @@ func (t *tomlTree) push(at *node, key unstable.Iterator) *node {
 		pos := t.at.at(int(k.Raw.Offset))
 		tables := t.tables[tableKey{at, string(k.Data)}]
 		if tables == nil {
-			tables = &node{kind: list, pos: pos}
+			tables = &Node{Kind: List, Pos: pos}
 			t.add(at, k, pos, tables)
 		}
-		at = &node{kind: object, pos: pos}
-		tables.items = append(tables.items, at)
+		at = &Node{Kind: Map, Pos: pos}
+		tables.Items = append(tables.Items, at)
 	}
 	return at
 }
 
 // assign puts the value of "a.b.c = value" where it belongs under table.
-func (t *tomlTree) assign(table *node, e *unstable.Node) {
+func (t *tomlTree) assign(table *Node, e *unstable.Node) {
 	key := e.Key()
 	for key.Next() {
 		k := key.Node()
@@ -167,32 +167,32 @@ func (t *tomlTree) assign(table *node, e *unstable.Node) {
 }
 
 // value builds a value; key is where its key stands.
-func (t *tomlTree) value(v *unstable.Node, key Pos) *node {
-	n := &node{pos: key}
+func (t *tomlTree) value(v *unstable.Node, key Pos) *Node {
+	n := &Node{Pos: key}
 	if v.Raw.Length > 0 {
-		n.pos = t.at.at(int(v.Raw.Offset))
+		n.Pos = t.at.at(int(v.Raw.Offset))
 	}
 	switch v.Kind {
 	case unstable.Array:
-		n.kind = list
+		n.Kind = List
 		for it := v.Children(); it.Next(); {
 			if it.Node().Kind != unstable.Comment {
-				n.items = append(n.items, t.value(it.Node(), n.pos))
+				n.Items = append(n.Items, t.value(it.Node(), n.Pos))
 			}
 		}
 	case unstable.InlineTable:
-		n.kind = object
+		n.Kind = Map
 		for it := v.Children(); it.Next(); {
 			if it.Node().Kind == unstable.KeyValue {
 				t.assign(n, it.Node())
 			}
 		}
 	case unstable.Bool:
-		n.kind, n.scalar = boolean, string(v.Data)
+		n.Kind, n.Scalar = Bool, string(v.Data)
 	case unstable.Integer, unstable.Float:
-		n.kind, n.scalar = number, string(v.Data)
+		n.Kind, n.Scalar = Number, string(v.Data)
 	default:
-		n.kind, n.scalar = text, string(v.Data)
+		n.Kind, n.Scalar = Text, string(v.Data)
 	}
 	return n
 }

@@ -1,4 +1,4 @@
-package config
+package tree
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ import (
 )
 
 // parseJSON parses JSON with comments and trailing commas.
-func parseJSON(name string, data []byte) (*node, Problems) {
+func parseJSON(name string, data []byte) (*Node, Problems) {
 	in := lines{name, data}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return &node{pos: Pos{name, 1, 1}}, nil
+		return &Node{Pos: Pos{name, 1, 1}}, nil
 	}
 	if offset := tooDeep(data); offset >= 0 {
 		return nil, Problems{depthProblem(in.at(offset))}
@@ -26,7 +26,7 @@ func parseJSON(name string, data []byte) (*node, Problems) {
 	p := jsonTree{at: walkLines{lines: in}}
 	n := p.build(&v)
 	if p.nodes > maxNodes {
-		return nil, whole(name, IDBounds, fmt.Sprintf("holds more than %d values", maxNodes), "")
+		return nil, WholeFile(name, IDBounds, fmt.Sprintf("holds more than %d values", maxNodes), "")
 	}
 	return n, nil
 }
@@ -105,33 +105,33 @@ type jsonTree struct {
 	nodes int
 }
 
-func (p *jsonTree) build(v *hujson.Value) *node {
-	n := &node{pos: p.at.at(v.StartOffset)}
+func (p *jsonTree) build(v *hujson.Value) *Node {
+	n := &Node{Pos: p.at.at(v.StartOffset)}
 	if p.nodes++; p.nodes > maxNodes {
 		return n
 	}
 	switch value := v.Value.(type) {
 	case *hujson.Object:
-		n.kind = object
+		n.Kind = Map
 		for i := range value.Members {
 			m := &value.Members[i]
 			pos := p.at.at(m.Name.StartOffset)
 			key, _ := m.Name.Value.(hujson.Literal)
-			n.members = append(n.members, member{key.String(), pos, p.build(&m.Value)})
+			n.Members = append(n.Members, Member{key.String(), pos, p.build(&m.Value)})
 		}
 	case *hujson.Array:
-		n.kind = list
+		n.Kind = List
 		for i := range value.Elements {
-			n.items = append(n.items, p.build(&value.Elements[i]))
+			n.Items = append(n.Items, p.build(&value.Elements[i]))
 		}
 	case hujson.Literal:
 		switch value.Kind() {
 		case '"':
-			n.kind, n.scalar = text, value.String()
+			n.Kind, n.Scalar = Text, value.String()
 		case 't', 'f':
-			n.kind, n.scalar = boolean, string(value)
+			n.Kind, n.Scalar = Bool, string(value)
 		case '0':
-			n.kind, n.scalar = number, string(value)
+			n.Kind, n.Scalar = Number, string(value)
 		}
 	}
 	return n

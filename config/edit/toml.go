@@ -1,4 +1,4 @@
-package config
+package edit
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // tomlItem is a header or a key with its value in a TOML text.
@@ -31,11 +33,11 @@ func (c *patch) toml() error {
 	}
 	for _, item := range items {
 		if !item.header && slices.Equal(item.path, c.keys) {
-			c.cut(item.value.from, item.value.to, c.value.inline(formatTOML))
+			c.cut(item.value.from, item.value.to, inline(c.value, formatTOML))
 			return nil
 		}
 	}
-	if c.value.kind == object {
+	if c.value.Kind == tree.Map {
 		c.addTable(items)
 		return nil
 	}
@@ -125,10 +127,10 @@ func (c *patch) inInline(in *tomlItem, keys []string) error {
 		b.remove(c, found[0])
 	case len(found) == 1:
 		value := in.items[found[0]].value
-		c.cut(value.from, value.to, c.value.inline(formatTOML))
+		c.cut(value.from, value.to, inline(c.value, formatTOML))
 	default:
-		m := member{key: keys[0], value: wrap(keys[1:], c.value)}
-		b.add(c, "  ", false, func(string, bool) string { return m.inline(formatTOML) })
+		m := tree.Member{Key: keys[0], Value: wrap(keys[1:], c.value)}
+		b.add(c, "  ", false, func(string, bool) string { return inlineMember(m, formatTOML) })
 	}
 	return nil
 }
@@ -214,8 +216,8 @@ func (c *patch) addTable(items []*tomlItem) {
 		path = append(path, keyText(key, formatTOML))
 	}
 	b.WriteString("[" + strings.Join(path, ".") + "]" + c.eol)
-	for _, m := range c.value.members {
-		b.WriteString(m.inline(formatTOML) + c.eol)
+	for _, m := range c.value.Members {
+		b.WriteString(inlineMember(m, formatTOML) + c.eol)
 	}
 	c.cut(at, at, b.String())
 }
@@ -240,7 +242,7 @@ func (c *patch) addKey(items []*tomlItem) error {
 		path = append(path, keyText(key, formatTOML))
 	}
 	at := lineEnd(c.doc.data, after.to)
-	text := indentAt(c.doc.data, after.from) + strings.Join(path, ".") + " = " + c.value.inline(formatTOML) + c.eol
+	text := indentAt(c.doc.data, after.from) + strings.Join(path, ".") + " = " + inline(c.value, formatTOML) + c.eol
 	if at == 0 || c.doc.data[at-1] != '\n' {
 		text = c.eol + text
 	}

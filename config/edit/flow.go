@@ -1,4 +1,4 @@
-package config
+package edit
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // flow makes the change below a flow mapping of YAML.
@@ -23,8 +25,8 @@ func (w *yamlWalk) flow(at *yaml.Node, keys []string) error {
 	case i < 0 && w.value == nil:
 		return errMerged
 	case i < 0:
-		m := member{key: keys[0], value: wrap(keys[1:], w.value)}
-		b.add(w.patch, w.unit, false, func(string, bool) string { return m.inline(formatYAML) })
+		m := tree.Member{Key: keys[0], Value: wrap(keys[1:], w.value)}
+		b.add(w.patch, w.unit, false, func(string, bool) string { return inlineMember(m, formatYAML) })
 		return nil
 	case len(keys) > 1 && at.Content[i+1].Kind == yaml.AliasNode:
 		return errors.New("an alias stands there; change what it stands for")
@@ -57,7 +59,7 @@ func (w *yamlWalk) replaceScalar(value *yaml.Node, inFlow bool) error {
 		}
 		end += len(bytes.TrimRight(line, " \t\r"))
 	}
-	w.cut(at, end, w.value.inline(formatYAML))
+	w.cut(at, end, inline(w.value, formatYAML))
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package config_test
+package edit_test
 
 import (
 	"bytes"
@@ -11,19 +11,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/config/edit"
 )
 
 // newServer is what the edits of the tests add.
-var newServer = config.Fields{
+var newServer = edit.Fields{
 	{Key: "command", Value: "npx"},
 	{Key: "args", Value: []any{"-y", "@acme/server", "true"}},
-	{Key: "env", Value: config.Fields{{Key: "LOG", Value: "warn"}, {Key: "KEY", Value: "${KEY}"}}},
+	{Key: "env", Value: edit.Fields{{Key: "LOG", Value: "warn"}, {Key: "KEY", Value: "${KEY}"}}},
 }
 
-// edit makes the edit that words tell: "add a", "remove a", "enable a", "disable a".
-func edit(name string, data []byte, words string) ([]byte, error) {
-	d, err := config.ParseDocument(name, data)
+// change makes the edit that words tell: "add a", "remove a", "enable a", "disable a".
+func change(name string, data []byte, words string) ([]byte, error) {
+	d, err := edit.Parse(name, data)
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +41,10 @@ func edit(name string, data []byte, words string) ([]byte, error) {
 	}
 }
 
-// TestEdits makes the edits in testdata/edit. Each file of an archive is a text, followed by one with the edit in
+// TestEdits makes the edits in testdata. Each file of an archive is a text, followed by one with the edit in
 // its name, which is the text after it, or the reason why it is not made.
 func TestEdits(t *testing.T) {
-	archives, err := filepath.Glob("testdata/edit/*.txtar")
+	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
 		t.Fatal(archives, err)
 	}
@@ -63,7 +63,7 @@ func TestEdits(t *testing.T) {
 			t.Run(filepath.Base(path)+"/"+f.Name, func(t *testing.T) {
 				for _, eol := range []string{"\n", "\r\n"} {
 					broken := func(s []byte) []byte { return bytes.ReplaceAll(s, []byte("\n"), []byte(eol)) }
-					got, err := edit(before.Name, broken(before.Data), words)
+					got, err := change(before.Name, broken(before.Data), words)
 					if err != nil {
 						got = []byte(err.Error() + "\n")
 					} else {
@@ -96,14 +96,14 @@ func TestEditKeepsLineBreaks(t *testing.T) {
 			"a.toml": "[mcpServers.a]\r\nurl = \"x\"\r\n",
 			"a.json": "{\r\n\t\"mcpServers\": {\r\n\t\t\"a\": {\"url\": \"x\"}\r\n\t}\r\n}\r\n",
 		}[name]
-		got, err := edit(name, []byte(mark+before), "add b")
+		got, err := change(name, []byte(mark+before), "add b")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if strings.Count(string(got), "\n") != strings.Count(string(got), "\r\n") || !strings.HasPrefix(string(got), mark) {
 			t.Errorf("%s: %q", name, got)
 		}
-		back, err := edit(name, got, "remove b")
+		back, err := change(name, got, "remove b")
 		if err != nil || string(back) != mark+before {
 			t.Errorf("%s: after remove %q, %v", name, back, err)
 		}
@@ -114,7 +114,7 @@ func TestEditKeepsLineBreaks(t *testing.T) {
 // here it is compared with what encoding/json makes of both trees.
 func FuzzEdit(f *testing.F) {
 	names := []string{"a.yaml", "a.toml", "a.json"}
-	archives, _ := filepath.Glob("testdata/edit/*.txtar")
+	archives, _ := filepath.Glob("testdata/*.txtar")
 	for _, path := range archives {
 		archive, err := txtar.ParseFile(path)
 		if err != nil {
@@ -132,16 +132,16 @@ func FuzzEdit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, format, kind uint8, server string, data []byte) {
 		name := names[int(format)%len(names)]
-		before, err := config.ParseDocument(name, data)
+		before, err := edit.Parse(name, data)
 		if err != nil {
 			return
 		}
 		verb := []string{"add", "remove", "enable", "disable"}[kind%4]
-		text, err := edit(name, data, verb+" "+server)
+		text, err := change(name, data, verb+" "+server)
 		if err != nil {
 			return
 		}
-		after, err := config.ParseDocument(name, text)
+		after, err := edit.Parse(name, text)
 		if err != nil {
 			t.Fatalf("after %s: %v\n%s", verb, err, text)
 		}
@@ -171,12 +171,12 @@ func contains(whole, part []byte) bool {
 }
 
 // others returns everything of a document but that server.
-func others(d *config.Document, server string) map[string]string {
+func others(d *edit.Document, server string) map[string]string {
 	all := map[string]string{}
 	root, _ := d.Get()
-	fields, _ := root.(config.Fields)
+	fields, _ := root.(edit.Fields)
 	for _, f := range fields {
-		servers, ok := f.Value.(config.Fields)
+		servers, ok := f.Value.(edit.Fields)
 		if f.Key != d.ServersKey() || !ok {
 			if f.Key != d.ServersKey() {
 				text, _ := json.Marshal(f.Value)

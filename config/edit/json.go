@@ -1,4 +1,4 @@
-package config
+package edit
 
 import (
 	"bytes"
@@ -7,13 +7,15 @@ import (
 	"strings"
 
 	"github.com/tailscale/hujson"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // json makes the change in a JSON text.
 func (c *patch) json() error {
 	data := c.doc.data
 	if len(bytes.TrimSpace(data)) == 0 {
-		text := wrap(c.keys, c.value).json("", "  ", c.eol)
+		text := blockJSON(wrap(c.keys, c.value), "", "  ", c.eol)
 		c.cut(0, len(data), text+c.eol)
 		return nil
 	}
@@ -52,46 +54,46 @@ func (c *patch) endJSON(b *braces, i int, at *hujson.Value) error {
 		return errors.New("it is no map")
 	}
 	v := object.Members[i].Value
-	c.cut(v.StartOffset, v.EndOffset, c.value.inline(formatJSON))
+	c.cut(v.StartOffset, v.EndOffset, inline(c.value, formatJSON))
 	return nil
 }
 
 // addJSON adds what is missing of the keys.
 func (c *patch) addJSON(b *braces, rest []string) {
 	unit := jsonUnit(c.doc.data)
-	m := member{key: rest[0], value: wrap(rest[1:], c.value)}
-	breaks := c.doc.root.kind != object || len(c.doc.root.members) == 0 || unit != ""
+	m := tree.Member{Key: rest[0], Value: wrap(rest[1:], c.value)}
+	breaks := c.doc.root.Kind != tree.Map || len(c.doc.root.Members) == 0 || unit != ""
 	if unit == "" {
 		unit = "  "
 	}
 	b.add(c, unit, breaks, func(indent string, breaks bool) string {
 		if !breaks {
-			return m.inline(formatJSON)
+			return inlineMember(m, formatJSON)
 		}
-		return quote(m.key) + ": " + m.value.json(indent, unit, c.eol)
+		return quote(m.Key) + ": " + blockJSON(m.Value, indent, unit, c.eol)
 	})
 }
 
 // wrap returns the value inside maps of those keys.
-func wrap(keys []string, value *node) *node {
+func wrap(keys []string, value *tree.Node) *tree.Node {
 	for _, key := range slices.Backward(keys) {
-		value = &node{kind: object, members: []member{{key: key, value: value}}}
+		value = &tree.Node{Kind: tree.Map, Members: []tree.Member{{Key: key, Value: value}}}
 	}
 	return value
 }
 
-// json returns a value with its maps in lines of their own.
-func (n *node) json(indent, unit, eol string) string {
-	if n.kind != object || len(n.members) == 0 {
-		return n.inline(formatJSON)
+// blockJSON returns a value with its maps in lines of their own.
+func blockJSON(n *tree.Node, indent, unit, eol string) string {
+	if n.Kind != tree.Map || len(n.Members) == 0 {
+		return inline(n, formatJSON)
 	}
 	var b strings.Builder
 	b.WriteString("{")
-	for i, m := range n.members {
+	for i, m := range n.Members {
 		if i > 0 {
 			b.WriteString(",")
 		}
-		b.WriteString(eol + indent + unit + quote(m.key) + ": " + m.value.json(indent+unit, unit, eol))
+		b.WriteString(eol + indent + unit + quote(m.Key) + ": " + blockJSON(m.Value, indent+unit, unit, eol))
 	}
 	b.WriteString(eol + indent + "}")
 	return b.String()

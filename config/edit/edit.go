@@ -1,10 +1,19 @@
-package config
+// Package edit changes a file as text.
+//
+// A [Document] changes one server in the text of a file, in any of the formats, and leaves every other byte as it is:
+// comments, order, indentation, line ends and anchors. Comments directly above an entry belong to it. After an edit the
+// text is parsed again; when anything else would mean something else, the edit is refused. [WriteFile] puts the text in
+// the place of the file at once.
+package edit
 
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // IDEdit is a change that cannot be made in the text of a file without changing something else.
@@ -16,18 +25,18 @@ type Document struct {
 	name string
 	mark []byte // the byte order mark, or nothing
 	data []byte // without mark
-	root *node
+	root *tree.Node
 }
 
-// ParseDocument parses data in the format that the extension of name says. The error is of type Problems. It does not
-// check what the keys mean: for that, give the text to Parse.
-func ParseDocument(name string, data []byte) (*Document, error) {
-	root, bad := parseTree(name, data)
+// Parse parses data in the format that the extension of name says. The error is of type tree.Problems. It does not
+// check what the keys mean: for that, give the text to config.Parse.
+func Parse(name string, data []byte) (*Document, error) {
+	root, bad := tree.Parse(name, data)
 	if len(bad) > 0 {
-		return nil, bad.sorted()
+		return nil, bad.Sorted()
 	}
-	if root.kind != object && root.kind != null {
-		return nil, Problems{{Pos: root.pos, Msg: fmt.Sprintf("the file holds %s", root.kind), Hint: "write a map"}}
+	if root.Kind != tree.Map && root.Kind != tree.Null {
+		return nil, tree.Problems{{Pos: root.Pos, Msg: fmt.Sprintf("the file holds %s", root.Kind), Hint: "write a map"}}
 	}
 	rest := bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	return &Document{name: name, mark: data[:len(data)-len(rest)], data: rest, root: root}, nil
@@ -35,32 +44,32 @@ func ParseDocument(name string, data []byte) (*Document, error) {
 
 // Get returns the value under those keys, as it is written: variables are not expanded. See Fields for its type.
 func (d *Document) Get(keys ...string) (any, bool) {
-	n, ok := d.root.find(keys)
-	return n.value(), ok
+	n, ok := d.root.Find(keys)
+	return valueOf(n), ok
 }
 
 // Pos returns where the last of those keys stands; the whole file when they are not there.
-func (d *Document) Pos(keys ...string) Pos {
+func (d *Document) Pos(keys ...string) tree.Pos {
 	if len(keys) > 0 {
-		if above, ok := d.root.find(keys[:len(keys)-1]); ok {
-			for _, m := range above.members {
-				if m.key == keys[len(keys)-1] {
-					return m.pos
+		if above, ok := d.root.Find(keys[:len(keys)-1]); ok {
+			for _, m := range above.Members {
+				if m.Key == keys[len(keys)-1] {
+					return m.Pos
 				}
 			}
 		}
 	}
-	return Pos{File: d.name}
+	return tree.Pos{File: d.name}
 }
 
 // ServersKey returns the key that the servers stand under, whichever way the file spells it, or the one to write.
 func (d *Document) ServersKey() string {
-	for _, m := range d.root.members {
-		if isServersKey(m.key) {
-			return m.key
+	for _, m := range d.root.Members {
+		if key := tree.Camel(m.Key); key == "mcpServers" || key == "servers" {
+			return m.Key
 		}
 	}
-	if !isOwn(d.name) && strings.HasSuffix(strings.ToLower(d.name), ".toml") {
+	if strings.ToLower(filepath.Base(d.name)) == "config.toml" {
 		return "mcp_servers" // Codex
 	}
 	return "mcpServers"
@@ -73,8 +82,8 @@ func (d *Document) Put(keys []string, value any) ([]byte, error) {
 	if err != nil {
 		return nil, d.refuse(keys, err.Error())
 	}
-	have, _ := d.root.find(keys)
-	if have != nil && (have.kind == object || have.kind == list || want.kind == object || want.kind == list) {
+	have, _ := d.root.Find(keys)
+	if have != nil && (have.Kind == tree.Map || have.Kind == tree.List || want.Kind == tree.Map || want.Kind == tree.List) {
 		return nil, d.refuse(keys, "is there already")
 	}
 	return d.edit(keys, want)
@@ -82,7 +91,7 @@ func (d *Document) Put(keys []string, value any) ([]byte, error) {
 
 // Remove returns the text without those keys, what is under them and the comments that stand directly above.
 func (d *Document) Remove(keys []string) ([]byte, error) {
-	if _, ok := d.root.find(keys); !ok {
+	if _, ok := d.root.Find(keys); !ok {
 		return nil, d.refuse(keys, "is not there")
 	}
 	return d.edit(keys, nil)
@@ -101,7 +110,7 @@ func (d *Document) Enable(server string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if data, err = ParseDocument(d.name, text); err != nil {
+		if data, err = Parse(d.name, text); err != nil {
 			return nil, err
 		}
 	}
@@ -112,7 +121,7 @@ func (d *Document) Enable(server string) ([]byte, error) {
 // server that only a lower layer has gets an entry that says no more.
 func (d *Document) Disable(server string) ([]byte, error) {
 	keys := []string{d.ServersKey(), server}
-	if entry, ok := d.root.find(keys); ok && entry.kind != object && entry.kind != null {
+	if entry, ok := d.root.Find(keys); ok && entry.Kind != tree.Map && entry.Kind != tree.Null {
 		return nil, d.refuse(keys, "is no map")
 	}
 	key, value := "disabled", true
@@ -125,46 +134,46 @@ func (d *Document) Disable(server string) ([]byte, error) {
 
 // spelling returns the key of that server which means key, as the file spells it.
 func (d *Document) spelling(server []string, key string) (string, bool) {
-	entry, _ := d.root.find(server)
+	entry, _ := d.root.Find(server)
 	if entry == nil {
 		return key, false
 	}
-	for _, m := range entry.members {
-		if camel(m.key) == key {
-			return m.key, true
+	for _, m := range entry.Members {
+		if tree.Camel(m.Key) == key {
+			return m.Key, true
 		}
 	}
 	return key, false
 }
 
 func (d *Document) isTrue(keys []string) bool {
-	n, _ := d.root.find(keys)
-	return n != nil && n.kind == boolean && n.scalar == "true"
+	n, _ := d.root.Find(keys)
+	return n != nil && n.Kind == tree.Bool && n.Scalar == "true"
 }
 
 func (d *Document) text() []byte { return slices.Concat(d.mark, d.data) }
 
 // refuse returns the reason why an edit is not made.
 func (d *Document) refuse(keys []string, msg string) error {
-	return Problems{{Pos: d.Pos(keys...), Path: strings.Join(keys, "."), Msg: msg}}
+	return tree.Problems{{Pos: d.Pos(keys...), Path: strings.Join(keys, "."), Msg: msg}}
 }
 
 // cannot returns the reason why an edit cannot be made in the text as it is.
 func (d *Document) cannot(keys []string, why string) error {
-	return Problems{{
+	return tree.Problems{{
 		ID: IDEdit, Pos: d.Pos(keys...), Path: strings.Join(keys, "."),
 		Msg: "cannot be edited without changing something else: " + why, Hint: "edit the file by hand",
 	}}
 }
 
 // edit makes the change in the text and proves that nothing else changed. A nil value removes.
-func (d *Document) edit(keys []string, value *node) ([]byte, error) {
+func (d *Document) edit(keys []string, value *tree.Node) ([]byte, error) {
 	c := patch{doc: d, keys: keys, value: value, eol: "\n"}
 	if i := bytes.IndexByte(d.data, '\n'); i > 0 && d.data[i-1] == '\r' {
 		c.eol = "\r\n"
 	}
 	for i := range keys {
-		if n, ok := d.root.find(keys[:i]); ok && n.count(keys[i]) > 1 {
+		if n, ok := d.root.Find(keys[:i]); ok && count(n, keys[i]) > 1 {
 			return nil, d.refuse(keys[:i+1], "is there twice")
 		}
 	}
@@ -181,7 +190,7 @@ func (d *Document) edit(keys []string, value *node) ([]byte, error) {
 		return nil, d.cannot(keys, err.Error())
 	}
 	text := slices.Concat(d.mark, c.spliced())
-	after, bad := parseTree(d.name, text)
+	after, bad := tree.Parse(d.name, text)
 	if len(bad) > 0 {
 		return nil, d.cannot(keys, "the result would be wrong: "+bad[0].Msg)
 	}
@@ -195,7 +204,7 @@ func (d *Document) edit(keys []string, value *node) ([]byte, error) {
 type patch struct {
 	doc   *Document
 	keys  []string
-	value *node // nil to remove
+	value *tree.Node // nil to remove
 	eol   string
 	cuts  []cut
 }
@@ -221,10 +230,10 @@ func (c *patch) spliced() []byte {
 }
 
 // proves tells whether after is before with value under keys and nothing else changed.
-func proves(before, after *node, keys []string, value *node) bool {
-	got, ok := after.find(keys)
-	above, _ := after.find(keys[:len(keys)-1])
-	had, _ := before.find(keys[:len(keys)-1])
+func proves(before, after *tree.Node, keys []string, value *tree.Node) bool {
+	got, ok := after.Find(keys)
+	above, _ := after.Find(keys[:len(keys)-1])
+	had, _ := before.Find(keys[:len(keys)-1])
 	switch {
 	case value == nil && ok:
 		return false
@@ -233,61 +242,50 @@ func proves(before, after *node, keys []string, value *node) bool {
 	case value != nil && (!ok || !same(got, value)):
 		return false
 	}
-	return same(before.without(keys).byKey(), after.without(keys).byKey())
+	return same(byKey(without(before, keys)), byKey(without(after, keys)))
 }
 
 // byKey sorts the members of the root: tables of TOML may stand in any order.
-func (n *node) byKey() *node {
-	slices.SortStableFunc(n.members, func(a, b member) int { return strings.Compare(a.key, b.key) })
+func byKey(n *tree.Node) *tree.Node {
+	slices.SortStableFunc(n.Members, func(a, b tree.Member) int { return strings.Compare(a.Key, b.Key) })
 	return n
 }
 
-// find returns the node under those keys.
-func (n *node) find(keys []string) (*node, bool) {
-	for _, key := range keys {
-		i := slices.IndexFunc(n.members, func(m member) bool { return m.key == key })
-		if i < 0 {
-			return nil, false
-		}
-		n = n.members[i].value
-	}
-	return n, true
-}
-
-func (n *node) count(key string) int {
-	count := 0
-	for _, m := range n.members {
-		if m.key == key {
-			count++
+// count tells how often a map has that key.
+func count(n *tree.Node, key string) int {
+	times := 0
+	for _, m := range n.Members {
+		if m.Key == key {
+			times++
 		}
 	}
-	return count
+	return times
 }
 
 // without returns a copy without those keys, and without maps above them that hold nothing else.
-func (n *node) without(keys []string) *node {
-	out := &node{kind: n.kind, scalar: n.scalar, items: n.items}
-	for _, m := range n.members {
-		if m.key == keys[0] {
+func without(n *tree.Node, keys []string) *tree.Node {
+	out := &tree.Node{Kind: n.Kind, Scalar: n.Scalar, Items: n.Items}
+	for _, m := range n.Members {
+		if m.Key == keys[0] {
 			if len(keys) == 1 {
 				continue
 			}
-			m.value = m.value.without(keys[1:])
-			if (m.value.kind == object || m.value.kind == null) && len(m.value.members) == 0 {
+			m.Value = without(m.Value, keys[1:])
+			if (m.Value.Kind == tree.Map || m.Value.Kind == tree.Null) && len(m.Value.Members) == 0 {
 				continue
 			}
 		}
-		out.members = append(out.members, m)
+		out.Members = append(out.Members, m)
 	}
-	if out.kind == object && len(out.members) == 0 {
-		out.kind = null
+	if out.Kind == tree.Map && len(out.Members) == 0 {
+		out.Kind = tree.Null
 	}
 	return out
 }
 
 // same tells whether two trees hold the same, in the same order.
-func same(a, b *node) bool {
-	return a.kind == b.kind && a.scalar == b.scalar &&
-		slices.EqualFunc(a.members, b.members, func(x, y member) bool { return x.key == y.key && same(x.value, y.value) }) &&
-		slices.EqualFunc(a.items, b.items, same)
+func same(a, b *tree.Node) bool {
+	return a.Kind == b.Kind && a.Scalar == b.Scalar &&
+		slices.EqualFunc(a.Members, b.Members, func(x, y tree.Member) bool { return x.Key == y.Key && same(x.Value, y.Value) }) &&
+		slices.EqualFunc(a.Items, b.Items, same)
 }

@@ -1,4 +1,4 @@
-package config
+package edit
 
 import (
 	"bytes"
@@ -7,17 +7,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // ReadFile returns the content of a file that is small enough for a configuration. One that does not exist has none,
-// and false. The error is of type Problems.
+// and false. The error is of type tree.Problems.
 func ReadFile(path string) ([]byte, bool, error) {
-	data, err := readFile(path, maxSize)
+	data, err := tree.ReadFile(path, tree.MaxSize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, false, nil
 	case err != nil:
-		return nil, false, fileProblem(path, err)
+		return nil, false, tree.FileProblem(path, err)
 	}
 	return data, true, nil
 }
@@ -67,20 +69,4 @@ func writeTemp(target string, data []byte, mode fs.FileMode) (string, error) {
 		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil
-}
-
-// FindOrNew is Find, but where there is no file it returns the one to make.
-func FindOrNew(lookupEnv func(string) (string, bool)) (string, error) {
-	found, wrong := Find(lookupEnv)
-	if wrong == nil {
-		return found, nil
-	}
-	folder, err := userFolder(lookupEnv)
-	if err != nil {
-		return "", wrong
-	}
-	if ps, ok := errors.AsType[Problems](wrong); ok && ps[0].Pos.File != "" { // there are several
-		return "", wrong
-	}
-	return filepath.Join(folder, "plait.yaml"), nil
 }

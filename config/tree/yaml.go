@@ -1,4 +1,4 @@
-package config
+package tree
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 )
 
 // parseYAML parses one YAML document. Anchors, aliases and merge keys are followed, within maxNodes.
-func parseYAML(name string, data []byte) (*node, Problems) {
+func parseYAML(name string, data []byte) (*Node, Problems) {
 	in := lines{name, data}
 	limits := &yamlLimits{}
 	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithPlugin(limits))
@@ -23,7 +23,7 @@ func parseYAML(name string, data []byte) (*node, Problems) {
 	case limits.exceeded:
 		return nil, Problems{depthProblem(yamlProblem(in, err).Pos)}
 	case errors.Is(err, io.EOF):
-		return &node{pos: Pos{name, 1, 1}}, nil
+		return &Node{Pos: Pos{name, 1, 1}}, nil
 	case err != nil:
 		return nil, Problems{yamlProblem(in, err)}
 	}
@@ -103,11 +103,11 @@ type yamlTree struct {
 	problems Problems
 }
 
-func (t *yamlTree) build(y *yaml.Node, depth int) *node {
-	n := &node{pos: Pos{t.file, y.Line, y.Column}}
+func (t *yamlTree) build(y *yaml.Node, depth int) *Node {
+	n := &Node{Pos: Pos{t.file, y.Line, y.Column}}
 	if t.nodes++; t.nodes > maxNodes || depth > maxDepth {
 		if t.problems == nil {
-			t.problems = Problems{t.overflow(n.pos, depth)}
+			t.problems = Problems{t.overflow(n.Pos, depth)}
 		}
 		return n
 	}
@@ -121,22 +121,22 @@ func (t *yamlTree) build(y *yaml.Node, depth int) *node {
 			return n
 		}
 		if t.open[y.Alias] {
-			t.problems = append(t.problems, Problem{ID: IDSyntax, Pos: n.pos, Msg: "an alias stands inside what it stands for"})
+			t.problems = append(t.problems, Problem{ID: IDSyntax, Pos: n.Pos, Msg: "an alias stands inside what it stands for"})
 			return n
 		}
 		t.open[y.Alias] = true
 		defer delete(t.open, y.Alias)
 		return t.build(y.Alias, depth+1)
 	case yaml.SequenceNode:
-		n.kind = list
+		n.Kind = List
 		for _, item := range y.Content {
-			n.items = append(n.items, t.build(item, depth+1))
+			n.Items = append(n.Items, t.build(item, depth+1))
 		}
 	case yaml.MappingNode:
-		n.kind = object
-		n.members = t.members(y, depth)
+		n.Kind = Map
+		n.Members = t.members(y, depth)
 	case yaml.ScalarNode:
-		n.kind, n.scalar = yamlScalar(y)
+		n.Kind, n.Scalar = yamlScalar(y)
 	}
 	return n
 }
@@ -149,8 +149,8 @@ func (t *yamlTree) overflow(pos Pos, depth int) Problem {
 }
 
 // members returns the members of a mapping, then those of the mappings it merges with "<<".
-func (t *yamlTree) members(y *yaml.Node, depth int) []member {
-	var own, merged []member
+func (t *yamlTree) members(y *yaml.Node, depth int) []Member {
+	var own, merged []Member
 	have := map[string]bool{}
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, value := y.Content[i], y.Content[i+1]
@@ -168,11 +168,11 @@ func (t *yamlTree) members(y *yaml.Node, depth int) []member {
 			continue
 		}
 		have[key.Value] = true
-		own = append(own, member{key.Value, pos, child})
+		own = append(own, Member{key.Value, pos, child})
 	}
 	for _, m := range merged {
-		if !have[m.key] {
-			have[m.key] = true
+		if !have[m.Key] {
+			have[m.Key] = true
 			own = append(own, m)
 		}
 	}
@@ -180,23 +180,23 @@ func (t *yamlTree) members(y *yaml.Node, depth int) []member {
 }
 
 // mergedMembers returns the members of a map, or of the maps of a list.
-func mergedMembers(n *node) []member {
-	all := n.members
-	for _, item := range n.items {
-		all = append(all, item.members...)
+func mergedMembers(n *Node) []Member {
+	all := n.Members
+	for _, item := range n.Items {
+		all = append(all, item.Members...)
 	}
 	return all
 }
 
-func yamlScalar(y *yaml.Node) (kind, string) {
+func yamlScalar(y *yaml.Node) (Kind, string) {
 	switch y.ShortTag() {
 	case "!!null":
-		return null, ""
+		return Null, ""
 	case "!!bool":
-		return boolean, strings.ToLower(y.Value)
+		return Bool, strings.ToLower(y.Value)
 	case "!!int", "!!float":
-		return number, y.Value
+		return Number, y.Value
 	default:
-		return text, y.Value
+		return Text, y.Value
 	}
 }

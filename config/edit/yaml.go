@@ -1,4 +1,4 @@
-package config
+package edit
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/plait-mcp/plait/config/tree"
 )
 
 // yamlLines is a YAML text as lines.
@@ -30,11 +32,11 @@ func (c *patch) yaml() error {
 	if err := loader.Load(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if len(doc.Content) == 0 || c.doc.root.kind == null {
+	if len(doc.Content) == 0 || c.doc.root.Kind == tree.Null {
 		if len(doc.Content) > 0 && doc.Content[0].Value != "" {
 			return errors.New("the file holds no map")
 		}
-		y.insert(c, len(y.starts)-1, wrap(c.keys, c.value).yaml("", "  ", c.eol))
+		y.insert(c, len(y.starts)-1, blockYAML(wrap(c.keys, c.value), "", "  ", c.eol))
 		return nil
 	}
 	w := yamlWalk{patch: c, y: y, unit: yamlUnit(doc.Content[0])}
@@ -197,7 +199,7 @@ func (w *yamlWalk) addLines(at *yaml.Node, keys []string, bound int) error {
 		return err
 	}
 	end := w.y.end(last.Line-1, bound, column)
-	text := wrap(keys, w.value).yaml(strings.Repeat(" ", column), w.unit, w.eol)
+	text := blockYAML(wrap(keys, w.value), strings.Repeat(" ", column), w.unit, w.eol)
 	if len(at.Content) > 2 {
 		if lead := w.y.lead(last.Line-1, at.Content[0].Line-1, column); lead > 0 && w.y.blank(lead-1) {
 			text = w.eol + text // its entries have blank lines between them
@@ -247,7 +249,7 @@ func (w *yamlWalk) fill(key, value *yaml.Node, keys []string) error {
 	if value.Value != "" || value.Anchor != "" {
 		return errors.New("an explicit null stands there")
 	}
-	w.y.insert(w.patch, key.Line, wrap(keys, w.value).yaml(strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
+	w.y.insert(w.patch, key.Line, blockYAML(wrap(keys, w.value), strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
 	return nil
 }
 
@@ -264,7 +266,7 @@ func (w *yamlWalk) open(key, value *yaml.Node, keys []string) error {
 	at := w.y.offset(value)
 	from := len(bytes.TrimRight(w.y.data[:at], " "))
 	w.cut(from, at+len("{}"), "")
-	w.y.insert(w.patch, key.Line, wrap(keys, w.value).yaml(strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
+	w.y.insert(w.patch, key.Line, blockYAML(wrap(keys, w.value), strings.Repeat(" ", key.Column-1)+w.unit, w.unit, w.eol))
 	return nil
 }
 
@@ -281,16 +283,16 @@ func yamlUnit(root *yaml.Node) string {
 	return "  "
 }
 
-// yaml returns the members of a map in lines of their own.
-func (n *node) yaml(indent, unit, eol string) string {
+// blockYAML returns the members of a map in lines of their own.
+func blockYAML(n *tree.Node, indent, unit, eol string) string {
 	var b strings.Builder
-	for _, m := range n.members {
-		b.WriteString(indent + keyText(m.key, formatYAML) + ":")
-		if m.value.kind == object && len(m.value.members) > 0 {
-			b.WriteString(eol + m.value.yaml(indent+unit, unit, eol))
+	for _, m := range n.Members {
+		b.WriteString(indent + keyText(m.Key, formatYAML) + ":")
+		if m.Value.Kind == tree.Map && len(m.Value.Members) > 0 {
+			b.WriteString(eol + blockYAML(m.Value, indent+unit, unit, eol))
 			continue
 		}
-		b.WriteString(" " + m.value.inline(formatYAML) + eol)
+		b.WriteString(" " + inline(m.Value, formatYAML) + eol)
 	}
 	return b.String()
 }
