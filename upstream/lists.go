@@ -78,6 +78,20 @@ func (s *Session) answered(l protocol.List) bool {
 	return s.lists[l].loaded || s.link == nil && s.settled()
 }
 
+// unread says why a list that a client wants is not known from the server. The state is locked.
+func (s *Session) unread() error {
+	for l := range protocol.Lists {
+		switch k := &s.lists[l]; {
+		case !k.wanted:
+		case k.err != nil:
+			return fmt.Errorf("list %s: %w", l.Member(), k.err)
+		case !k.loaded:
+			return fmt.Errorf("list %s: no answer yet", l.Member())
+		}
+	}
+	return nil
+}
+
 // List returns a list as it was read last.
 func (s *Session) List(l protocol.List) Items {
 	s.mu.Lock()

@@ -110,7 +110,7 @@ func (s *Session) Status() Status {
 func (s *Session) status() Status {
 	return Status{
 		Server: s.Name(), State: s.state, Since: s.since, Version: s.spoken, Latency: s.latency,
-		ID: s.id(), Err: s.err, Retry: s.retry, Next: s.next(),
+		ID: s.id(), Err: s.err, Unread: s.unread(), Retry: s.retry, Next: s.next(),
 	}
 }
 

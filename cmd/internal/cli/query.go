@@ -115,7 +115,8 @@ func (q *query) missing() error {
 	exit := &exitError{code: exitUsage} // all that is missing is misconfigured
 	var all joined
 	for _, s := range q.status() {
-		if s.State == upstream.Ready || s.State == upstream.Idle || isNotNeeded(s.Err) {
+		there := s.State == upstream.Ready || s.State == upstream.Idle
+		if there && s.Unread == nil || isNotNeeded(s.Err) {
 			continue
 		}
 		if s.State != upstream.Misconfigured {
@@ -135,6 +136,8 @@ func absent(s upstream.Status) error {
 	switch {
 	case s.State == upstream.Misconfigured:
 		return fmt.Errorf("server %q is misconfigured: %w; %s", s.Server, s.Err, s.Next)
+	case s.Err == nil && s.Unread != nil && s.State == upstream.Ready:
+		return fmt.Errorf("server %q: %w; see what it says with plait doctor %s", s.Server, s.Unread, s.Server)
 	case s.Err == nil:
 		return fmt.Errorf("server %q has not answered yet; wait longer with --server %s", s.Server, s.Server)
 	}
