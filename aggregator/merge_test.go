@@ -248,3 +248,21 @@ func TestOneAnnouncementForResourcesAndTemplates(t *testing.T) {
 			strings.Contains(c.result("resources/templates/list", ""), "x://{y}")
 	})
 }
+
+// A list whose connection is cut before the answer is read once more: to ask for it again does no harm.
+func TestCutListIsReadAgain(t *testing.T) {
+	var cut atomic.Bool
+	a := (&upstreamtest.Server{
+		Results: map[string]string{"tools/list": tools("t")},
+		Intercept: func(_ http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) bool {
+			if m.Method() == "tools/list" && cut.CompareAndSwap(false, true) {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		},
+	}).Start(t)
+	c := plait(t, "mcpServers: {a: {url: $a}}", a).open()
+	if got := names(t, c.result("tools/list", ""), "tools", "name"); !cut.Load() || !cmp.Equal(got, []string{"a_t"}) {
+		t.Errorf("the list: %v", got)
+	}
+}

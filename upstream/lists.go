@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -217,7 +219,18 @@ func (s *Session) fetch(ctx context.Context, link *link, l protocol.List) (Items
 	if !s.settle(ctx, l) {
 		return Items{}, context.Cause(ctx)
 	}
-	return s.drain(ctx, link, l.Method(), l.Member())
+	got, err := s.drain(ctx, link, l.Method(), l.Member())
+	if isCut(err) && ctx.Err() == nil { // to read again does no harm
+		got, err = s.drain(ctx, link, l.Method(), l.Member())
+	}
+	return got, err
+}
+
+// isCut reports whether a connection was closed before the answer, as a server or proxy does with one that it takes
+// for idle.
+func isCut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
 }
 
 // Tasks reads the tasks that the server lists.

@@ -72,7 +72,7 @@ func tunnel(address string) http.Handler {
 		}
 		defer there.Close()
 		w.WriteHeader(http.StatusOK)
-		here, _, err := http.NewResponseController(w).Hijack()
+		here, said, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
@@ -80,7 +80,7 @@ func tunnel(address string) http.Handler {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_, _ = io.Copy(there, here)
+			_, _ = io.Copy(there, said) // which may have begun before it was hijacked
 			there.Close()
 		}()
 		_, _ = io.Copy(here, there)
