@@ -30,7 +30,7 @@ import (
 //	exits CODE COMMAND ARG...   runs a program that exits with exactly this code
 //	serve VARIABLE              starts a story server over Streamable HTTP and puts its URL into the variable
 //	internet HOST...            puts a story server at https://HOST (see internet)
-//	refuse VARIABLE             puts the URL of a server into the variable that is gone already
+//	refuse VARIABLE             puts a URL where nobody listens into the variable
 //	proxy VARIABLE URL          starts an HTTP proxy that takes every host for that of URL, and puts its own URL
 //	                            into the variable
 //
@@ -102,9 +102,7 @@ func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: refuse VARIABLE")
 	}
-	s := httptest.NewServer(nil)
-	s.Close()
-	ts.Setenv(args[0], s.URL+"/mcp")
+	ts.Setenv(args[0], "http://127.0.0.1:1/mcp") // a port that no server of a test is given
 }
 
 func proxy(ts *testscript.TestScript, neg bool, args []string) {

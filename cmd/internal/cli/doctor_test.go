@@ -124,8 +124,7 @@ func TestDoctor(t *testing.T) {
 	mcp := server.NewStreamableHTTPServer(server.NewMCPServer("story", "1"))
 	ca, stranger := newAuthority(t), newAuthority(t)
 	const year = 24 * 365 * time.Hour
-	closed := httptest.NewServer(nil)
-	closed.Close()
+	const closed = "http://127.0.0.1:1" // a port that no server of a test is given
 	denies := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
 
 	for _, c := range []struct {
@@ -157,7 +156,7 @@ func TestDoctor(t *testing.T) {
 		{"no such name", "url: https://mcp.invalid/mcp", exitUnreachable, []string{
 			"dns FAIL", "→ check", "tcp SKIP a step before failed", "tls SKIP",
 		}},
-		{"nobody there", "url: " + closed.URL, exitUnreachable, []string{
+		{"nobody there", "url: " + closed, exitUnreachable, []string{
 			"dns PASS", "tcp FAIL 127.0.0.1:", "connection refused → nobody listens there", "tls SKIP", "handshake SKIP",
 		}},
 		{"late", "url: " + plainServer(t, dated(mcp, -10*time.Minute)), exitUnreachable, []string{
