@@ -80,8 +80,11 @@ func (s *Session) answered(l protocol.List) bool {
 	return s.lists[l].loaded || s.link == nil && s.settled()
 }
 
-// unread says why a list that a client wants is not known from the server. The state is locked.
+// unread says why a list that a client wants is not known from the server, which is there. The state is locked.
 func (s *Session) unread() error {
+	if s.state != Ready && s.state != Idle {
+		return nil
+	}
 	for l := range protocol.Lists {
 		switch k := &s.lists[l]; {
 		case !k.wanted:

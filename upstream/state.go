@@ -36,7 +36,7 @@ type Status struct {
 	Latency time.Duration // round trip of the last call or ping, 0 when there was none
 	ID      string        // the stable id of Err, "" when there is none: PLAIT-SRV-nnn
 	Err     error         // why it is not ready, nil if it is
-	Unread  error         // why a list that a client wants is not known from the server, nil if all are
+	Unread  error         // why a list that a client wants is not known from a server that is there, nil if all are
 	Retry   time.Time     // when the next attempt is due, in state Waiting
 	Next    string        // the command or action that may help, "" when there is nothing to do
 }

@@ -136,7 +136,7 @@ func absent(s upstream.Status) error {
 	switch {
 	case s.State == upstream.Misconfigured:
 		return fmt.Errorf("server %q is misconfigured: %w; %s", s.Server, s.Err, s.Next)
-	case s.Err == nil && s.Unread != nil && s.State == upstream.Ready:
+	case s.Unread != nil:
 		return fmt.Errorf("server %q: %w; see what it says with plait doctor %s", s.Server, s.Unread, s.Server)
 	case s.Err == nil:
 		return fmt.Errorf("server %q has not answered yet; wait longer with --server %s", s.Server, s.Server)
