@@ -167,7 +167,7 @@ func TestServerThatDiesCostsLittle(t *testing.T) {
 				time.Sleep(time.Hour) //nolint:forbidigo // fake time
 				b.dead.Store(true)
 				b.requests.Store(0)
-				b.cut()
+				b.pipes.Cut()
 				if c.calls {
 					b.callAllDay(1)
 				} else {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -18,53 +17,25 @@ import (
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
+	"github.com/plait-mcp/plait/upstream/upstreamtest"
 )
 
 // bubble is a real HTTP server and the real sessions with it, in a synctest bubble: the wire is a net.Pipe.
 type bubble struct {
 	t        *testing.T
 	set      *Set
-	listener *pipeListener
+	pipes    *upstreamtest.Pipes
 	requests atomic.Int64 // that reached the server, or would have
 	dead     atomic.Bool  // nothing listens
 
 	subscriber *nobody
-
-	mu    sync.Mutex
-	conns []net.Conn
 }
-
-// pipeListener hands out the far ends of pipes.
-type pipeListener struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-// Accept implements net.Listener.
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // inBubble runs f with a server that handler serves; a nil handler is a server that does not listen.
 func inBubble(t *testing.T, cfg config.Server, handler http.HandlerFunc, f func(b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, subscriber: &nobody{}, listener: &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}}
+		b := &bubble{t: t, subscriber: &nobody{}, pipes: upstreamtest.NewPipes()}
 		cfg := cfg
 		cfg.Name, cfg.Type, cfg.URL = "s", config.HTTP, "http://server.test/mcp"
 		if cfg.ConnectTimeout == 0 {
@@ -80,7 +51,7 @@ func inBubble(t *testing.T, cfg config.Server, handler http.HandlerFunc, f func(
 		})}
 		served := make(chan struct{})
 		go func() {
-			_ = srv.Serve(b.listener)
+			_ = srv.Serve(b.pipes)
 			close(served)
 		}()
 		client := &http.Client{Transport: &http.Transport{DialContext: b.dial, IdleConnTimeout: 90 * time.Second}}
@@ -96,21 +67,12 @@ func inBubble(t *testing.T, cfg config.Server, handler http.HandlerFunc, f func(
 	})
 }
 
-func (b *bubble) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+func (b *bubble) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if b.dead.Load() {
 		b.requests.Add(1)
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	near, far := net.Pipe()
-	b.mu.Lock()
-	b.conns = append(b.conns, far)
-	b.mu.Unlock()
-	select {
-	case b.listener.conns <- far:
-		return near, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return b.pipes.Dial(ctx, network, address)
 }
 
 // failures returns how many attempts in a row failed.
@@ -119,16 +81,6 @@ func (b *bubble) failures() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.failures
-}
-
-// cut cuts the connections.
-func (b *bubble) cut() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range b.conns {
-		c.Close()
-	}
-	b.conns = nil
 }
 
 // nobody is a client that says nothing.

@@ -127,6 +127,9 @@ func TestSnapshotsFollowNoLinks(t *testing.T) {
 	openSnapshots(t, outside).save(aKey, toolsOf(time.Now(), `{"name":"t"}`))
 	s := openSnapshots(t, dir)
 	if err := os.Symlink(fileOf(outside), fileOf(dir)); err != nil {
+		if runtime.GOOS != "windows" { // where it needs a privilege
+			t.Fatal(err)
+		}
 		t.Skip(err)
 	}
 	if got := s.load(aKey); got != nil {

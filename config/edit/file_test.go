@@ -18,6 +18,9 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(file, link); err != nil {
+		if runtime.GOOS != "windows" { // where it needs a privilege
+			t.Fatal(err)
+		}
 		t.Skip(err)
 	}
 	mode := func() os.FileMode {

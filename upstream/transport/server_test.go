@@ -3,10 +3,8 @@ package transport
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/upstreamtest"
 )
 
 const (
@@ -239,38 +238,6 @@ func (r *rig) want(id jsonrpc.ID, method, result string) {
 	}
 }
 
-// pipes is a network in memory for a test in a bubble, where no real time passes.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	close(p.done)
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
-
-func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, errors.New("connection refused")
-	}
-}
-
 // world is what a test in a bubble has to do with.
 type world struct {
 	t   *testing.T
@@ -282,13 +249,13 @@ type world struct {
 func bubble(t *testing.T, h http.Handler, test func(in world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		network := &pipes{make(chan net.Conn), make(chan struct{})}
+		network := upstreamtest.NewPipes()
 		server := &http.Server{Handler: h}
 		go func() { _ = server.Serve(network) }()
 		t.Cleanup(func() { _ = server.Close() })
 		e := newEar()
 		o := options(t, "http://fake/mcp", e)
-		transport := &http.Transport{DialContext: network.dial, DisableCompression: true}
+		transport := &http.Transport{DialContext: network.Dial, DisableCompression: true}
 		o.Client = &http.Client{Transport: transport}
 		t.Cleanup(transport.CloseIdleConnections)
 		test(world{t, o, e})

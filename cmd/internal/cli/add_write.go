@@ -157,6 +157,17 @@ func (e *editing) examine(ctx context.Context, path string, text []byte) (*confi
 	return cfg, problems, nil
 }
 
+// write makes text the draft, checks what it is as a configuration, and finishes.
+func (e *editing) write(ctx context.Context, d *draft, text []byte, done string) error {
+	if err := d.set(text); err != nil {
+		return err
+	}
+	if err := e.check(ctx, d); err != nil {
+		return err
+	}
+	return e.finish(d, done)
+}
+
 // finish writes the draft and says so, or shows the difference.
 func (e *editing) finish(d *draft, done string) error {
 	if e.dryRun {

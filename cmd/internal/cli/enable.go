@@ -48,11 +48,5 @@ func runSwitch(ctx context.Context, e *editing, name string, on bool) error {
 		e.say("%s is %s already in %s", name, word, d.path)
 		return nil
 	}
-	if err := d.set(text); err != nil {
-		return err
-	}
-	if err := e.check(ctx, d); err != nil {
-		return err
-	}
-	return e.finish(d, fmt.Sprintf("%s %s in %s", word, name, d.path))
+	return e.write(ctx, d, text, fmt.Sprintf("%s %s in %s", word, name, d.path))
 }

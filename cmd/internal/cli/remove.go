@@ -30,13 +30,7 @@ func runRemove(ctx context.Context, e *editing, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.set(text); err != nil {
-		return err
-	}
-	if err := e.check(ctx, d); err != nil {
-		return err
-	}
-	return e.finish(d, fmt.Sprintf("removed %s from %s", name, d.path))
+	return e.write(ctx, d, text, fmt.Sprintf("removed %s from %s", name, d.path))
 }
 
 // openServer reads the configuration file, which must have that server; with layered, it is enough when one of the
