@@ -56,7 +56,7 @@ var confined = []struct {
 	{"github.com/pelletier/go-toml", []string{"config/tree", "config/edit"}},
 	{"github.com/tailscale/hujson", []string{"config/tree", "config/edit"}},
 	{"github.com/fsnotify/fsnotify", []string{"config/watch"}},
-	{"github.com/zalando/go-keyring", []string{"auth/store"}},
+	{"github.com/99designs/keyring", []string{"auth/store"}},
 	{"golang.org/x/oauth2", []string{"auth"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},
 }
