@@ -66,7 +66,7 @@ func Diff(old, now *Config) Plan {
 	v, w := reflect.ValueOf(old).Elem(), reflect.ValueOf(now).Elem()
 	for f := range v.Type().Fields() {
 		switch f.Name {
-		case "Path", "Files", "Servers", "Warnings":
+		case "Path", "Files", "Servers", "Identities", "Warnings":
 			continue
 		}
 		name := []rune(f.Name)
@@ -122,6 +122,8 @@ func change(before, now *Server) Change {
 			name = ""
 		case "Profile":
 			name = "profile"
+		case "Identity":
+			name = "identity"
 		}
 		c.Keys = append(c.Keys, differences(name, v.FieldByIndex(f.Index), w.FieldByIndex(f.Index))...)
 	}

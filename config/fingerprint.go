@@ -33,7 +33,7 @@ func (s *Server) Fingerprint() string {
 	v := reflect.ValueOf(s).Elem()
 	for f := range v.Type().Fields() {
 		tag := f.Tag.Get("koanf")
-		if tag == "-" && f.Name != "Sums" || slices.Contains(labels(), tag) {
+		if tag == "-" && f.Name != "Sums" && f.Name != "Identity" || slices.Contains(labels(), tag) {
 			continue
 		}
 		fmt.Fprintf(h, "%s ", f.Name)
@@ -69,6 +69,11 @@ func inherited(environ, patterns []string, ignoreCase bool) []string {
 // the same as empty in a list and a map.
 func encode(w io.Writer, v reflect.Value) {
 	if v.IsValid() && (v.Type() == reflect.TypeFor[Pos]() || v.Type() == reflect.TypeFor[Places]()) {
+		return
+	}
+	if v.IsValid() && v.Type() == reflect.TypeFor[*Identity]() && !v.IsNil() {
+		i, _ := v.Interface().(*Identity)
+		fmt.Fprintf(w, "identity %s\n", i.Fingerprint())
 		return
 	}
 	switch v.Kind() {

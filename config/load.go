@@ -20,8 +20,12 @@ type Options struct {
 	Profile   string                           // the profile to choose; "" for that named default, if there is one
 	Servers   []string                         // the names of the servers to choose, nil for all
 
+	// Keyring returns what ${keyring:SERVICE/KEY} stands for; nil refuses them all. An error is shown; one that is
+	// fs.ErrNotExist says that there is no such entry.
+	Keyring func(ctx context.Context, service, key string) (string, error)
+
 	NoDefaultProfile bool // do not choose the profile default by itself
-	Offline          bool // run no command and fetch nothing: what a ${exec:…} stands for is left out, unchecked
+	Offline          bool // run no command, fetch nothing and ask no keyring: what a ${exec:…} or ${keyring:…} stands for is left out, unchecked
 }
 
 // Load reads and checks the file at path, and over it the local file beside it; see Parse.
@@ -155,6 +159,7 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	l.values = values
 	f := l.decodeFile(ctx)
 	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits}
+	cfg.Credentials, cfg.Auth = DefaultCredentials(l.env), DefaultAuth()
 	l.general(f, cfg)
 	chosen := l.choice(f, cfg)
 	entries, ok := values["mcpServers"].(map[string]any)
@@ -202,6 +207,9 @@ func (l *loader) server(ctx context.Context, name string, entry map[string]any, 
 	l.decode(ctx, entry, e)
 	l.complete(e, name)
 	l.checkServer(&e.Server)
+	if e.Type != Stdio {
+		e.Identity = implicitIdentity(&e.Server)
+	}
 	sumFiles(&e.Server)
 	return &e.Server
 }

@@ -44,8 +44,10 @@ func TestFormatsAgree(t *testing.T) {
 		Servers: []string{"zeta", "alpha", "with.dots"}, Tools: config.Rules{Deny: globs("x*"), Unannotated: "hide"},
 		Prompts: config.Rules{Allow: globs("p")}, Resources: config.Rules{Allow: globs("file:///*")},
 	}
+	anonymous, automatic := config.NewIdentity("zeta", config.GrantNone), config.NewIdentity("with.dots", config.GrantAuto)
+	anonymous.Implicit, automatic.Implicit = true, true
 	want := &config.Config{
-		Profile: "default",
+		Profile: "default", Credentials: config.DefaultCredentials(environment), Auth: config.DefaultAuth(),
 		Startup: config.Startup{Wait: 5 * time.Second, SnapshotMaxAge: time.Hour},
 		Reload:  config.Reload{Debounce: time.Second},
 		Log:     config.Log{Level: "debug", Format: "json", File: filepath.FromSlash("/home/kim/plait.log")},
@@ -54,7 +56,7 @@ func TestFormatsAgree(t *testing.T) {
 		Servers: []*config.Server{
 			{
 				Name: "zeta", Type: config.HTTP, Transport: config.HTTPFirst, Prefix: "z", Shared: true,
-				URL: "https://example.com/mcp", AllowHTTP: true,
+				URL: "https://example.com/mcp", AllowHTTP: true, Identity: anonymous,
 				Headers: map[string]config.Secret{"Authorization": "Bearer s3cret", "X-Number": "7", "X-Price": "$5 ${HOME}"},
 				CAFile:  filepath.Join(folder, "ca.pem"),
 				ClientCert: config.ClientCert{
@@ -83,7 +85,7 @@ func TestFormatsAgree(t *testing.T) {
 				IdleTimeout: 5 * time.Minute, Profile: profile,
 			},
 			{
-				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots",
+				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots", Identity: automatic,
 				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
 				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second}, Tools: config.Rules{Unannotated: "hide"},
 				IdleTimeout: 5 * time.Minute, Profile: profile,

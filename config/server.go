@@ -40,6 +40,10 @@ type Server struct {
 	ServerStream    bool   `koanf:"serverStream"`    // open the stream for what the server sends by itself, where the wire has one
 	ProtocolVersion string `koanf:"protocolVersion"` // offered to the server; "" offers the client's
 
+	// Identity is as whom plait comes to a server with a URL: the one that it chose, or an implicit one. It is nil for
+	// Stdio, and for a server with a problem in its choice.
+	Identity *Identity `koanf:"-"`
+
 	CAFile     string     `koanf:"caFile"`
 	ClientCert ClientCert `koanf:"clientCert"`
 
