@@ -102,7 +102,7 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 		return srv.shared
 	}
 	if srv.http == nil && srv.err == nil && srv.cfg.URL != "" {
-		srv.http, srv.err = auth.Client(srv.cfg)
+		srv.http, srv.err = auth.HTTP(srv.cfg)
 	}
 	if srv.cfg.Shared {
 		hello = s.own()

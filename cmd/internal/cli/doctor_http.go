@@ -26,7 +26,7 @@ const (
 // reach examines the way to a server with a URL: one request tells about all steps before the handshake,
 // because it goes the way that all requests go.
 func (d *doctor) reach(ctx context.Context, s *config.Server, e *examination) {
-	client, err := auth.Client(s)
+	client, err := auth.HTTP(s)
 	if err != nil {
 		e.fail(stepProxy, err.Error(), "correct caFile or clientCert")
 		return

@@ -27,11 +27,12 @@ const (
 	idleConns = 128
 )
 
-// Client returns the client for a server with a URL. Any goroutine may use it. It reads the files of
-// server.CAFile and server.ClientCert, takes proxies from the environment variables, sets no limit to the time
-// of a request, follows redirects only within the server's origin and those of POST never. The owner calls
+// HTTP returns a client for a server with a URL that shows the static headers of the configuration and nothing
+// else: [Manager.Client] comes as the server's identity, on top of this. Any goroutine may use it. It reads the files
+// of server.CAFile and server.ClientCert, takes proxies from the environment variables, sets no limit to the time of
+// a request, follows redirects only within the server's origin and those of POST never. The owner calls
 // CloseIdleConnections when the server is not needed any more.
-func Client(server *config.Server) (*http.Client, error) {
+func HTTP(server *config.Server) (*http.Client, error) {
 	to, err := url.Parse(server.URL)
 	if err != nil {
 		return nil, errors.New("the URL cannot be read") // the error of Parse would show it, and what is secret in it

@@ -24,9 +24,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func client(t *testing.T, s *config.Server) *http.Client {
 	t.Helper()
-	c, err := auth.Client(s)
+	c, err := auth.HTTP(s)
 	if err != nil {
-		t.Fatalf("Client() = %v", err)
+		t.Fatalf("HTTP() = %v", err)
 	}
 	t.Cleanup(c.CloseIdleConnections)
 	return c
@@ -167,9 +167,9 @@ func TestUnusableFiles(t *testing.T) {
 		{config.Server{ClientCert: config.ClientCert{Cert: empty, Key: empty}}, "read clientCert: "},
 		{config.Server{URL: "http://[secret"}, "the URL cannot be read"},
 	} {
-		_, err := auth.Client(&tt.server)
+		_, err := auth.HTTP(&tt.server)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("Client(%+v) = %v, want an error with %q", tt.server, err, tt.want)
+			t.Errorf("HTTP(%+v) = %v, want an error with %q", tt.server, err, tt.want)
 		}
 	}
 }
