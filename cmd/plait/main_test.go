@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 			"talk":   func() { os.Exit(talk()) },
 			"hold":   func() { os.Exit(hold()) },
 			"starts": func() { os.Exit(starts()) },
+
+			"browser": func() { os.Exit(browser()) },
+			"person":  func() { os.Exit(person()) },
 		})
 	}
 	run, ok := programs[name]

@@ -36,8 +36,9 @@ import (
 //
 //	until REGEXP COMMAND ARG... runs a program again and again until what it prints matches
 //	hangup                      sends SIGHUP to the one plait that runs
+//	guard, counted, forget, port  are about signing in (see story_auth_test.go)
 //
-// and four programs: plait, talk and hold (see talk), and starts (see starts).
+// and the programs plait, talk and hold (see talk), starts (see starts), browser and person (see browser).
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -51,6 +52,8 @@ func TestScript(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			env.Values[guardedKey{}] = guarded{}
+			env.Values[testKey{}] = env.T()
 			env.Setenv("CLIENTS", clients)            // files as other programs write them
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program takes a second to end under -race
 			return nil
@@ -63,6 +66,10 @@ func TestScript(t *testing.T) {
 			"proxy":    proxy,
 			"until":    poll,
 			"hangup":   hangup,
+			"guard":    guard,
+			"counted":  counted,
+			"forget":   refuseKnown,
+			"port":     takePort,
 		},
 	})
 }
