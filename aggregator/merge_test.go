@@ -249,20 +249,21 @@ func TestOneAnnouncementForResourcesAndTemplates(t *testing.T) {
 	})
 }
 
-// A list whose connection is cut before the answer is read once more: to ask for it again does no harm.
+// A list whose connections are cut before the answer is read again: that does no harm.
 func TestCutListIsReadAgain(t *testing.T) {
-	var cut atomic.Bool
+	const times = 4
+	var cut atomic.Int32
 	a := (&upstreamtest.Server{
 		Results: map[string]string{"tools/list": tools("t")},
 		Intercept: func(_ http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) bool {
-			if m.Method() == "tools/list" && cut.CompareAndSwap(false, true) {
+			if m.Method() == "tools/list" && cut.Add(1) <= times {
 				panic(http.ErrAbortHandler)
 			}
 			return false
 		},
 	}).Start(t)
 	c := plait(t, "mcpServers: {a: {url: $a}}", a).open()
-	if got := names(t, c.result("tools/list", ""), "tools", "name"); !cut.Load() || !cmp.Equal(got, []string{"a_t"}) {
-		t.Errorf("the list: %v", got)
+	if got := names(t, c.result("tools/list", ""), "tools", "name"); cut.Load() != times+1 || !cmp.Equal(got, []string{"a_t"}) {
+		t.Errorf("the list after %d requests: %v", cut.Load(), got)
 	}
 }

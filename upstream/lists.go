@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 	"github.com/plait-mcp/plait/upstream/transport"
@@ -20,6 +22,9 @@ const (
 	maxPages = 1000
 	maxItems = 100_000
 	listTime = 30 * time.Second
+	// cutTries is how often a list is asked for whose connection is cut each time, and cutWait bounds the first pause.
+	cutTries = 5
+	cutWait  = 100 * time.Millisecond
 	// quiet is how long a server must say nothing about a list before it is read again.
 	quiet = 50 * time.Millisecond
 	// doubt is how long a list that is empty all of a sudden is not believed: then it is asked for again.
@@ -222,18 +227,20 @@ func (s *Session) fetch(ctx context.Context, link *link, l protocol.List) (Items
 	if !s.settle(ctx, l) {
 		return Items{}, context.Cause(ctx)
 	}
-	got, err := s.drain(ctx, link, l.Method(), l.Member())
-	if isCut(err) && ctx.Err() == nil { // to read again does no harm
-		got, err = s.drain(ctx, link, l.Method(), l.Member())
-	}
-	return got, err
+	return backoff.Retry(ctx, func() (Items, error) { // to read again does no harm
+		got, err := s.drain(ctx, link, l.Method(), l.Member())
+		if err != nil && !isCut(err) {
+			err = backoff.Permanent(err)
+		}
+		return got, err
+	}, backoff.WithBackOff(newBackoff(cutWait)), backoff.WithMaxTries(cutTries))
 }
 
 // isCut reports whether a connection was closed before the answer, as a server or proxy does with one that it takes
-// for idle.
+// for idle. On a busy machine that may hit several connections, one after the other.
 func isCut(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.EPIPE)
+		errors.Is(err, syscall.EPIPE) || err != nil && err.Error() == "http: server closed idle connection" // which net/http does not export
 }
 
 // Tasks reads the tasks that the server lists.

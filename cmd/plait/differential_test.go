@@ -44,6 +44,9 @@ func TestDifferential(t *testing.T) {
 				t.Run(way, func(t *testing.T) {
 					want, got := withoutDifferences(t, texts[0], wire, way), withoutDifferences(t, texts[1+i], wire, way)
 					compare(t, want, got)
+					if t.Failed() {
+						t.Log(texts[1+i].log)
+					}
 				})
 			}
 		})

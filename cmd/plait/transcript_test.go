@@ -14,6 +14,8 @@ import (
 type transcript struct {
 	Ended string // what it took until the server left: "stdin", "SIGTERM", "SIGKILL"; only for a process
 	Steps []*step
+
+	log string // what the client and plait said on stderr
 }
 
 type step struct {
@@ -58,6 +60,7 @@ func recordClients(tb testing.TB, runs ...[]string) []*transcript {
 		if err := json.Unmarshal(text, &texts[i]); err != nil {
 			tb.Fatal(err)
 		}
+		texts[i].log = p.stderr.String()
 	}
 	return texts
 }
