@@ -73,7 +73,7 @@ func (g *gateway) answer(ctx context.Context, name string) control.Answer {
 }
 
 // Status implements control.Handler.
-func (l *live) Status() control.Status {
+func (l *live) Status(context.Context) control.Status {
 	now := l.gateway.Status()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -121,7 +121,7 @@ func describeStatus(out io.Writer, s control.Status, now time.Time) {
 		default:
 			fmt.Fprintln(out, "no client yet")
 		}
-		rows := [][]string{{"SERVER", "STATE", "ERA", "TOOLS", "IDENTITY", "SINCE", "LATENCY", "LAST ERROR", "NEXT"}}
+		rows := [][]string{{"SERVER", "STATE", "ERA", "TOOLS", "IDENTITY", "EXPIRES", "SINCE", "LATENCY", "LAST ERROR", "NEXT"}}
 		for _, server := range c.Servers {
 			rows = append(rows, row(server, now))
 			snapshot = snapshot || server.Snapshot
@@ -147,7 +147,7 @@ func reloaded(o *control.Outcome, now time.Time) string {
 // row is the line of a server.
 func row(s control.Server, now time.Time) []string {
 	const none = "–"
-	era, tools, since, latency := none, none, none, none
+	era, tools, expires, since, latency := none, none, none, none, none
 	if s.Era != "" {
 		era = s.Era
 	}
@@ -157,13 +157,16 @@ func row(s control.Server, now time.Time) []string {
 	if s.Snapshot {
 		tools += "*"
 	}
+	if s.Expires != nil {
+		expires = brief(max(0, s.Expires.Sub(now)))
+	}
 	if s.Since != nil {
 		since = brief(now.Sub(*s.Since))
 	}
 	if s.LatencyMS > 0 {
 		latency = brief(time.Duration(s.LatencyMS * float64(time.Millisecond)))
 	}
-	return []string{s.Server, s.State, era, tools, none, since, latency, orNone(s.Error, none), next(s, now)}
+	return []string{s.Server, s.State, era, tools, orNone(s.Identity, none), expires, since, latency, orNone(s.Error, none), next(s, now)}
 }
 
 func orNone(text, none string) string {

@@ -19,7 +19,7 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 			{File: "/home/me/plait.yaml", Line: 2, Column: 5, Path: "mcpServers.a.urll", Problem: "unknown key", Hint: `did you mean "url"?`},
 		}},
 		Clients: []control.Client{{Name: "desk\x1b[2J", Version: "2025-11-25", Servers: []control.Server{
-			{Server: "github", State: "ready", Era: "2025-11-25", Tools: 24, ToolsAll: 51, Since: ago(time.Hour), LatencyMS: 12.4},
+			{Server: "github", State: "ready", Era: "2025-11-25", Tools: 24, ToolsAll: 51, Identity: "work", Expires: ago(-90 * time.Minute), Since: ago(time.Hour), LatencyMS: 12.4},
 			{Server: "jira", State: "parked", Era: "2025-11-25", Tools: 31, ToolsAll: 31, Snapshot: true, Since: ago(2 * time.Second), Error: "401\nand more", Next: "give it credentials in headers, then plait reload", ID: "PLAIT-SRV-003"},
 			{Server: "slow", State: "waiting", Retry: ago(-3 * time.Second), Error: "refused", Next: "check its url", ID: "PLAIT-SRV-001"},
 			{Server: "lazy", State: "idle", Since: ago(time.Second)},
@@ -30,14 +30,14 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 plait v1, up 2 days, generation 3 for 1m0s; a reload by file 5s ago changed nothing:
   /home/me/plait.yaml:2:5: mcpServers.a.urll: unknown key; did you mean "url"?
 client desk[2J 2025-11-25
-SERVER  STATE       ERA         TOOLS   IDENTITY  SINCE  LATENCY  LAST ERROR  NEXT
-github  ready       2025-11-25  24/51   –         1h     12ms     –
-jira    parked      2025-11-25  31/31*  –         2s     –        401      give it credentials in headers, then plait reload [PLAIT-SRV-003]
-slow    waiting     –           –       –         –      –        refused  check its url; tried again in 3s [PLAIT-SRV-001]
-lazy    idle        –           –       –         1s     –        –        connects when it is used
-new     connecting  –           –       –         1ms    –        –        wait
+SERVER  STATE       ERA         TOOLS   IDENTITY  EXPIRES  SINCE  LATENCY  LAST ERROR  NEXT
+github  ready       2025-11-25  24/51   work      2h       1h     12ms     –
+jira    parked      2025-11-25  31/31*  –         –        2s     –        401      give it credentials in headers, then plait reload [PLAIT-SRV-003]
+slow    waiting     –           –       –         –        –      –        refused  check its url; tried again in 3s [PLAIT-SRV-001]
+lazy    idle        –           –       –         –        1s     –        –        connects when it is used
+new     connecting  –           –       –         –        1ms    –        –        wait
 no client yet
-SERVER  STATE  ERA  TOOLS  IDENTITY  SINCE  LATENCY  LAST ERROR  NEXT
+SERVER  STATE  ERA  TOOLS  IDENTITY  EXPIRES  SINCE  LATENCY  LAST ERROR  NEXT
 * from a snapshot
 `
 	var out bytes.Buffer

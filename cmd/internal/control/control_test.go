@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // process answers as a running process does.
 type process struct{ fails error }
 
-func (p process) Status() control.Status {
+func (p process) Status(context.Context) control.Status {
 	return control.Status{PID: 7, Config: "plait.yaml", Generation: 3, Clients: []control.Client{{Name: "desk"}}}
 }
 
@@ -100,7 +100,7 @@ func TestAProcessAnswers(t *testing.T) {
 	}
 	ctx := t.Context()
 	status, err := p.Status(ctx)
-	if d := cmp.Diff(process{}.Status(), status); d != "" || err != nil {
+	if d := cmp.Diff(process{}.Status(t.Context()), status); d != "" || err != nil {
 		t.Errorf("status %v (-want +got):\n%s", err, d)
 	}
 	outcome, err := p.Reload(ctx)

@@ -46,6 +46,8 @@ type Server struct {
 	Tools     int        `json:"tools"`    // shown
 	ToolsAll  int        `json:"toolsAll"` // shown and hidden
 	Snapshot  bool       `json:"snapshot,omitempty"`
+	Identity  string     `json:"identity,omitempty"` // as whom plait comes
+	Expires   *time.Time `json:"expires,omitempty"`  // when its token does; it is renewed before, if that is possible
 	Since     *time.Time `json:"since,omitempty"` // of the state
 	LatencyMS float64    `json:"latencyMs,omitempty"`
 	Retry     *time.Time `json:"retry,omitempty"`

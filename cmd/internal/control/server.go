@@ -31,7 +31,7 @@ const (
 
 // Handler is the process that answers. Its methods may be called at the same time.
 type Handler interface {
-	Status() Status
+	Status(ctx context.Context) Status
 	Reload(ctx context.Context) (Outcome, error) // returns when it is done
 	Plan(ctx context.Context) (Outcome, error)
 	Explain(ctx context.Context, name string) (Answer, error)
@@ -213,7 +213,7 @@ func routes(h Handler, o Options) http.Handler {
 			reply(w, value, err, o.Redact)
 		})
 	}
-	handle("GET /status", func(*http.Request) (any, error) { return h.Status(), nil })
+	handle("GET /status", func(r *http.Request) (any, error) { return h.Status(r.Context()), nil })
 	handle("POST /reload", func(r *http.Request) (any, error) { return h.Reload(r.Context()) })
 	handle("GET /plan", func(r *http.Request) (any, error) { return h.Plan(r.Context()) })
 	handle("GET /explain", func(r *http.Request) (any, error) { return h.Explain(r.Context(), r.URL.Query().Get("name")) })
