@@ -1,8 +1,8 @@
 // Package cli holds the commands of plait: one file a command, an options struct and a run function each.
 //
 // Results go to standard output, everything else to standard error, where secrets are taken out. Exit codes:
-// 0 ok, 1 internal, 2 configuration or usage, 4 a needed server cannot be reached, 6 the tool said isError,
-// 7 timeout.
+// 0 ok, 1 internal, 2 configuration or usage, 3 a person has to sign in, 4 a needed server cannot be reached, 6 the tool
+// said isError, 7 timeout.
 package cli
 
 import (
@@ -68,7 +68,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetErr(a.talk)
 	root.AddCommand(
 		newServe(a), newConnect(a), newDemo(a), newDemoServer(a), newValidate(a), newPlan(a), newSchema(a), newTools(a), newResources(a), newPrompts(a),
-		newComplete(a), newStatus(a), newReload(a), newExplain(a), newDoctor(a), newVersion(a),
+		newComplete(a), newStatus(a), newReload(a), newExplain(a), newDoctor(a), newPreflight(a), newVersion(a),
 		newAdd(a), newRemove(a), newEnable(a), newDisable(a), newImport(a), newLink(a), newUnlink(a),
 	)
 	root.SetHelpCommand(newHelp(a))

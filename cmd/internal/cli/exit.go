@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -16,6 +17,7 @@ const (
 	exitOK          code = 0
 	exitInternal    code = 1 // anything that has no code of its own
 	exitUsage       code = 2 // the command line or the configuration is wrong
+	exitSignIn      code = 3 // a person has to sign in
 	exitUnreachable code = 4 // a server that is needed cannot be reached
 	exitToolError   code = 6 // the tool was called and said isError
 	exitTimeout     code = 7
@@ -53,10 +55,25 @@ func exitCode(err error) code {
 		return exit.code
 	case errors.As(err, &problems):
 		return exitUsage
+	case needsSignIn(err):
+		return exitSignIn
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitTimeout
 	}
+	if _, refused := errors.AsType[*auth.RefusedError](err); refused {
+		return exitUsage
+	}
+	if _, unavailable := errors.AsType[*auth.UnavailableError](err); unavailable {
+		return exitUnreachable
+	}
 	return exitInternal
+}
+
+// needsSignIn reports whether a person can put an error right by signing in.
+func needsSignIn(err error) bool {
+	_, login := errors.AsType[*auth.LoginRequiredError](err)
+	_, more := errors.AsType[*auth.StepUpRequiredError](err)
+	return login || more
 }
 
 // complain says on w what went wrong, if anything did. What a server said may be part of it.

@@ -48,7 +48,7 @@ type Server struct {
 	Snapshot  bool       `json:"snapshot,omitempty"`
 	Identity  string     `json:"identity,omitempty"` // as whom plait comes
 	Expires   *time.Time `json:"expires,omitempty"`  // when its token does; it is renewed before, if that is possible
-	Since     *time.Time `json:"since,omitempty"` // of the state
+	Since     *time.Time `json:"since,omitempty"`    // of the state
 	LatencyMS float64    `json:"latencyMs,omitempty"`
 	Retry     *time.Time `json:"retry,omitempty"`
 	Error     string     `json:"error,omitempty"`
