@@ -169,6 +169,14 @@ func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
 	s.kickOff()
 }
 
+// SignInChanged notes that a server began or ceased to need a sign-in (upstream.Client).
+func (s *Session) SignInChanged(*upstream.Session) {
+	s.mu.Lock()
+	s.replace(func(*view) {})
+	s.mu.Unlock()
+	s.kickOff()
+}
+
 // kickOff has announce look at the lists.
 func (s *Session) kickOff() {
 	select {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/upstream/transport"
 )
 
@@ -27,6 +28,9 @@ func (s *Session) id() string {
 	var op *net.OpError
 	var cert *tls.CertificateVerificationError
 	switch {
+	case concernsCredentials(s.err):
+		id, _ := auth.Advice(s.err)
+		return id
 	case s.state == Misconfigured:
 		return idMisconfigured
 	case s.err == nil && s.state != Connecting && s.state != Closed:
@@ -80,6 +84,9 @@ func unauthorized(err error) bool {
 
 // next says what a person can do about the state. The state is locked.
 func (s *Session) next() string {
+	if _, next := auth.Advice(s.err); next != "" {
+		return next
+	}
 	doctor := "plait doctor " + s.Name()
 	switch s.id() {
 	case "":

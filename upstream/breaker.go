@@ -35,20 +35,21 @@ const (
 // health says when a configured server may be tried. The sessions of all clients share it, so that a dead server
 // costs the same however many they are. Attempts in vain make the next wait longer; after several in a row the
 // breaker is open: calls try the server no more, and one session at a time probes it. Credentials that were
-// refused park the server. Any goroutine may use it.
+// refused, and those that nobody has given yet, hold the server until they change. Any goroutine may use it.
 type health struct {
 	mu       sync.Mutex
 	news     chan struct{} // closed, and made anew, when anything below changes
 	waits    *backoff.ExponentialBackOff
 	budget   *rate.Limiter
-	err      error     // of the last attempt, nil after one that worked
-	parked   bool      // the server refused the credentials
-	proven   bool      // the last attempt worked
-	failures int       // attempts in a row that did not work, or not for long
-	trying   int       // attempts that are under way
-	tried    time.Time // when the last one ended
-	next     time.Time // when the next one is due
-	quiet    time.Time // before which no call makes it come earlier
+	err      error           // of the last attempt, nil after one that worked
+	held     hold            // nobody tries the server until woken is closed, or renew
+	woken    <-chan struct{} // closed when the credentials may be others than in the last attempt; nil when err is not about them
+	proven   bool            // the last attempt worked
+	failures int             // attempts in a row that did not work, or not for long
+	trying   int             // attempts that are under way
+	tried    time.Time       // when the last one ended
+	next     time.Time       // when the next one is due
+	quiet    time.Time       // before which no call makes it come earlier
 }
 
 // verdict is what a session learns that wants to try the server.
@@ -58,6 +59,7 @@ type verdict struct {
 	err     error
 	next    time.Time       // when the next attempt is due; when that is over only news can change anything
 	news    <-chan struct{} // closed when it is worth asking again
+	woken   <-chan struct{} // the same; nil for never
 }
 
 func newHealth() *health {
@@ -79,7 +81,7 @@ func newBackoff(first time.Duration) *backoff.ExponentialBackOff {
 func (h *health) clear() {
 	h.waits = newBackoff(firstWait)
 	h.budget = rate.NewLimiter(rate.Every(24*time.Hour/daily), stock)
-	h.err, h.parked, h.failures = nil, false, 0
+	h.err, h.held, h.woken, h.failures = nil, free, nil, 0
 	h.next, h.quiet = time.Time{}, time.Time{}
 }
 
@@ -112,10 +114,13 @@ func (h *health) verdict() verdict {
 
 // judge decides whether one more attempt is allowed. h is locked.
 func (h *health) judge() verdict {
-	v := verdict{state: Waiting, err: h.err, next: h.next, news: h.news}
+	h.rouse()
+	v := verdict{state: Waiting, err: h.err, next: h.next, news: h.news, woken: h.woken}
 	switch {
-	case h.parked:
+	case h.held == parked:
 		v.state, v.next = Parked, time.Time{}
+	case h.held == signIn:
+		v.state, v.next = SignIn, time.Time{}
 	case time.Now().Before(h.next):
 	case h.trying < h.room():
 		v.allowed = true
@@ -136,6 +141,7 @@ func (v verdict) wait(ctx context.Context) {
 	select {
 	case <-due:
 	case <-v.news:
+	case <-v.woken:
 	case <-ctx.Done():
 	}
 }
@@ -163,20 +169,26 @@ func (h *health) worked() {
 // gaveUp says that an attempt was given up for reasons of ours.
 func (h *health) gaveUp() { h.change(func() { h.trying-- }) }
 
-// failed says that an attempt did not work, and what it cost.
-func (h *health) failed(err error, requests int64) {
+// failed says that an attempt did not work, and what it cost. woken is closed when the credentials have changed since
+// it began.
+func (h *health) failed(err error, requests int64, woken <-chan struct{}) {
 	h.change(func() {
 		h.trying--
 		h.tried = time.Now()
-		h.parked = h.parked || refused(err)
+		h.learn(err, refusal(err), woken)
 		h.postpone(err, requests)
 	})
 }
 
-// lost says that a session ended that had not lasted, or that the server refuses its credentials.
-func (h *health) lost(err error, requests int64) {
+// lost says that a session ended that had not lasted, or whose credentials do not do any more. woken is closed when
+// they have changed since it began.
+func (h *health) lost(err error, requests int64, woken <-chan struct{}) {
 	h.change(func() {
-		h.parked = h.parked || unauthorized(err)
+		kind := refusal(err)
+		if !voids(err) {
+			kind = free
+		}
+		h.learn(err, kind, woken)
 		h.postpone(err, requests)
 	})
 }
@@ -190,7 +202,7 @@ func (h *health) spent(requests int64) {
 
 // postpone makes everybody wait longer. h is locked.
 func (h *health) postpone(err error, requests int64) {
-	h.err, h.proven = err, false
+	h.proven = false
 	now := time.Now()
 	asked, isAsked := quietFor(err)
 	if !isAsked { // who asks for time is not dead
@@ -219,7 +231,7 @@ func (h *health) charge(requests int64) time.Duration {
 // meanwhile stay so.
 func (h *health) lasted() {
 	h.change(func() {
-		if !h.parked {
+		if h.held == free {
 			h.clear()
 			h.proven = true
 		}
@@ -232,9 +244,10 @@ func (h *health) lasted() {
 func (h *health) hurry() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.rouse()
 	now := time.Now()
 	switch {
-	case h.parked || h.failures >= tolerated || now.Before(h.quiet):
+	case h.held != free || h.failures >= tolerated || now.Before(h.quiet):
 		return false
 	case h.trying > 0:
 		return true
@@ -249,12 +262,6 @@ func (h *health) hurry() bool {
 
 // renew ends back-off, breaker and park: a person asked for it, or the credentials are others.
 func (h *health) renew() { h.change(h.clear) }
-
-// refused reports whether a server refused the credentials of a handshake.
-func refused(err error) bool {
-	status := statusOf(err)
-	return status != nil && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden)
-}
 
 // quietFor returns how long a server asked not to be tried, and whether it did.
 func quietFor(err error) (time.Duration, bool) {

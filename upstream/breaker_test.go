@@ -198,7 +198,7 @@ func TestChildThatEndsAtOnceIsStartedSeldom(t *testing.T) {
 			h.hurry()
 			if h.enter().allowed {
 				starts++
-				h.failed(errors.New("exit status 1"), 1)
+				h.failed(errors.New("exit status 1"), 1, nil)
 			}
 		}
 		if starts >= ceiling || starts < 50 {

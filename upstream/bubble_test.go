@@ -95,6 +95,9 @@ func (*nobody) Tell(*Session, *jsonrpc.Message) {}
 // Changed implements Client.
 func (*nobody) Changed(*Session, protocol.List) {}
 
+// SignInChanged implements Client.
+func (*nobody) SignInChanged(*Session) {}
+
 // open opens a session of one more client and returns it, and what releases it.
 func (b *bubble) open() (*Session, func()) {
 	client := &nobody{}

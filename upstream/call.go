@@ -146,6 +146,8 @@ func (s *Session) explain(err error) error {
 	switch status := statusOf(err); {
 	case errors.As(err, &down), errors.As(err, &late), errors.Is(err, context.Canceled):
 		return err
+	case concernsCredentials(err):
+		return s.denied(err)
 	case errors.As(err, &exit):
 		e.State, e.ID, e.Next = "lost", idLost, "try its command in a terminal"
 	case errors.As(err, &lost):
@@ -162,14 +164,14 @@ func (s *Session) explain(err error) error {
 	return e
 }
 
-// heard notes whether a request reached the server, and reports whether the link is to be given up: the server
-// refuses the credentials, or was not reached several times in a row and no other call is under way. The state
+// heard notes whether a request reached the server, and reports whether the link is to be given up: the credentials
+// do not do any more, or the server was not reached several times in a row and no other call is under way. The state
 // is locked.
 func (s *Session) heard(l *link, began time.Time, err error) bool {
 	switch {
 	case err == nil:
 		l.vain, s.latency = 0, time.Since(began)
-	case unauthorized(err):
+	case voids(err):
 		return true
 	case unreachable(err):
 		l.vain++

@@ -22,6 +22,9 @@ type Client interface {
 	Tell(s *Session, m *jsonrpc.Message)
 	// Changed says that the items of a list are not what they were. It does not block.
 	Changed(s *Session, list protocol.List)
+	// SignInChanged says that a session began to need a sign-in (state SignIn), or does not need it any more. It does
+	// not block.
+	SignInChanged(s *Session)
 }
 
 // Call is one request of a client for one server.

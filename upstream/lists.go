@@ -168,7 +168,7 @@ func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 	defer s.kick()
 	got, err := s.fetch(ctx, link, l)
 	_, lost := errors.AsType[*transport.SessionLostError](err)
-	gone := err != nil && (ctx.Err() != nil || lost) // the next link reads it
+	gone := err != nil && (ctx.Err() != nil || lost || voids(err)) // the next link reads it
 	if s.put(l, got, err) {
 		s.each(func(c Client) { c.Changed(s, l) })
 	}

@@ -18,7 +18,7 @@ func (s *Session) recall(from *Snapshots) {
 	if from == nil {
 		return
 	}
-	s.snapshots, s.snapshotKey = from, snapshotKey(s.Name(), s.of.fingerprint, s.hello)
+	s.snapshots, s.snapshotKey = from, snapshotKey(s.Server(), s.of.fingerprint, s.hello)
 	old := from.load(s.snapshotKey)
 	if old == nil {
 		return
@@ -91,7 +91,7 @@ func (s *Set) Instructions(server string, hello Hello) string {
 		if cfg.Shared {
 			hello = s.own()
 		}
-		text, _ := jsonrpc.GetString(s.opts.Snapshots.hello(snapshotKey(server, srv.fingerprint, hello)), "instructions")
+		text, _ := jsonrpc.GetString(s.opts.Snapshots.hello(snapshotKey(cfg, srv.fingerprint, hello)), "instructions")
 		return text
 	}
 	return ""

@@ -49,10 +49,14 @@ func (s *Session) deliver(ctx context.Context, l *link) {
 			return
 		case m := <-l.outbox:
 			bounded, cancel := context.WithTimeout(ctx, farewell)
-			if err := l.conn.Send(bounded, m); err != nil && ctx.Err() == nil {
+			err := l.conn.Send(bounded, m)
+			cancel()
+			if err != nil && ctx.Err() == nil {
 				s.log.Debug("a notification was not delivered", "err", err)
 			}
-			cancel()
+			if voids(err) {
+				l.drop(err)
+			}
 		}
 	}
 }

@@ -39,11 +39,9 @@ func (s *Set) Apply(servers []*config.Server) {
 // orphan has a server that is not configured any more lose its shared session when all clients have left it. The
 // set is locked.
 func (s *Set) orphan(srv *server) {
+	defer srv.abandon()
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.http != nil {
-		srv.http.CloseIdleConnections()
-	}
 	if session := srv.shared; session != nil {
 		s.draining[session] = nil
 		s.drains.Go(func() {
@@ -51,20 +49,6 @@ func (s *Set) orphan(srv *server) {
 			s.bury(session)
 		})
 	}
-}
-
-// take gives a server other settings if they decide the same connection.
-func (s *server) take(other *server) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fingerprint != other.fingerprint || len(s.cfg.Problems) > 0 || len(other.cfg.Problems) > 0 {
-		return false
-	}
-	s.cfg = other.cfg
-	if s.shared != nil {
-		s.shared.settings.Store(s.cfg)
-	}
-	return true
 }
 
 // Reopen returns the sessions of a client after Apply, in the order of the configuration: those of have whose
@@ -125,9 +109,6 @@ func (s *Set) drain(client Client, session *Session, limit time.Duration) {
 // bury ends a session that nobody has any more.
 func (s *Set) bury(session *Session) {
 	session.close()
-	if session.http != nil {
-		session.http.CloseIdleConnections()
-	}
 	s.mu.Lock()
 	delete(s.draining, session)
 	s.mu.Unlock()

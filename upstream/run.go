@@ -64,7 +64,7 @@ func (s *Session) run(ctx context.Context) {
 		case again: // the server is there, it only forgot us
 			s.common.health.spent(cost)
 		default:
-			s.common.health.lost(err, cost)
+			s.common.health.lost(err, cost, l.woken)
 			s.mourn(ctx, err)
 		}
 	}
@@ -97,6 +97,7 @@ func (s *Session) admit(ctx context.Context) bool {
 			}
 		})
 		s.disown()
+		s.flag(v.state == SignIn)
 		v.wait(ctx)
 	}
 	return false
@@ -116,6 +117,8 @@ func (s *Session) mourn(ctx context.Context, err error) {
 	switch retry := time.Until(v.next).Round(time.Millisecond); {
 	case v.state == Parked:
 		s.log.Warn("parked: not tried again before its credentials change", "err", err)
+	case v.state == SignIn:
+		s.log.Warn("needs sign-in", "err", err)
 	case s.failures == 1:
 		s.log.Warn("not connected", "err", err, "retry", retry)
 	default:
@@ -130,7 +133,7 @@ func (s *Session) Retry() { s.common.health.renew() }
 // connectTimeout of the server.
 func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() { s.state, s.link = Connecting, nil })
-	requests := &atomic.Int64{}
+	requests, woken := &atomic.Int64{}, s.credentials()
 	l, err := s.attempt(ctx, requests)
 	switch {
 	case err == nil:
@@ -139,15 +142,17 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 		s.common.health.gaveUp()
 		return nil, err
 	default:
-		s.common.health.failed(err, requests.Load())
+		s.common.health.failed(err, requests.Load(), woken)
 		return nil, err
 	}
 	again := s.opened
+	l.woken = woken
 	s.change(func() {
 		s.state, s.link, s.err, s.failures, s.opened = Ready, l, nil, 0, true
 		s.spoken, s.used, s.rested = l.version, time.Now(), nil
 		s.unhold(l)
 	})
+	s.flag(false)
 	s.log.Info("connected", "version", l.version)
 	if !bytes.Equal(l.level, s.level()) { // it was set meanwhile
 		s.sendLevel(ctx, l)
@@ -167,7 +172,8 @@ func (s *Session) attempt(ctx context.Context, requests *atomic.Int64) (*link, e
 		hello = jsonrpc.Set(hello, jsonrpc.Quote(v), "protocolVersion")
 	}
 	conn, m, err := transport.Open(ctx, transport.Options{
-		Server: s.Server(), Client: metered(s.http, requests), Handler: s, Limit: s.limit, Log: s.log, Guardian: s.guardian,
+		Server: s.Server(), Client: metered(s.http, requests), Local: s.local, Handler: s, Limit: s.limit, Log: s.log,
+		Guardian: s.guardian,
 	}, id, jsonrpc.NewRequest(id, protocol.Initialize, hello))
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
@@ -235,7 +241,7 @@ func (s *Session) leave(ctx context.Context, l *link, err error) {
 		s.change(func() { s.state, s.link, s.err = Connecting, nil, err })
 	}
 	l.drop(err) // when ctx ended
-	if _, lost := errors.AsType[*transport.SessionLostError](err); !lost && !unauthorized(err) {
+	if _, lost := errors.AsType[*transport.SessionLostError](err); !lost && !voids(err) {
 		s.end(ctx, l.conn)
 		return
 	}

@@ -21,12 +21,16 @@ type Session struct {
 	of       *server
 	settings atomic.Pointer[config.Server] // of the server; others come that decide the same connection
 	http     *http.Client
+	changed  func() <-chan struct{} // see server
+	local    transport.Local
 	guardian *transport.Guardian
 	limit    int64
 	hello    Hello
 	log      hclog.Logger
 
 	common *common // what all sessions with this server share
+
+	flagged bool // the clients know that a sign-in is needed; for the supervisor alone
 
 	snapshots   *Snapshots // nil: none are kept
 	snapshotKey string
@@ -73,12 +77,13 @@ type link struct {
 	result       jsonrpc.Raw // of initialize
 	capabilities jsonrpc.Raw
 	requests     *atomic.Int64
-	level        jsonrpc.Raw // which restore put back
-	calls        int         // in flight; this and the next three are guarded by Session.mu
-	made         int64       // calls, over HTTP
-	useful       bool        // a call was answered
-	vain         int         // requests in a row that did not reach the server
-	deaf         sync.Once   // the log was told that the server takes no notifications
+	woken        <-chan struct{} // closed when the credentials may be others than when the attempt began
+	level        jsonrpc.Raw     // which restore put back
+	calls        int             // in flight; this and the next three are guarded by Session.mu
+	made         int64           // calls, over HTTP
+	useful       bool            // a call was answered
+	vain         int             // requests in a row that did not reach the server
+	deaf         sync.Once       // the log was told that the server takes no notifications
 
 	once sync.Once
 	lost chan struct{}

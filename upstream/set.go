@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -22,6 +21,8 @@ type Options struct {
 	Limit     int64               // bytes of a message
 	Version   string              // of plait
 	Snapshots *Snapshots          // of the lists; nil: none are kept
+	Auth      *auth.Manager       // comes to servers as their identities; nil: only with the static headers of each
+	Local     transport.Local     // a server inside plait, for OpenLocal; nil: there is none
 	Log       hclog.Logger
 }
 
@@ -32,34 +33,11 @@ type Set struct {
 	ctx    func() context.Context // parent of all sessions
 	cancel context.CancelFunc
 	drains sync.WaitGroup
+	local  *server // nil when there is none
 
 	mu       sync.Mutex
 	servers  []*server
 	draining map[*Session]Client // nil for a shared one
-}
-
-// server is one configured server, as long as what decides the connection stays the same.
-type server struct {
-	fingerprint string
-	common      *common // of its sessions
-	since       time.Time
-
-	mu     sync.Mutex
-	cfg    *config.Server
-	http   *http.Client
-	err    error
-	shared *Session
-}
-
-// settings returns the configuration of the server as it is now.
-func (s *server) settings() *config.Server {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cfg
-}
-
-func newServer(cfg *config.Server) *server {
-	return &server{fingerprint: cfg.Fingerprint(), common: newCommon(), since: time.Now(), cfg: cfg}
 }
 
 // NewSet returns the set of servers. Sessions end with ctx or Close.
@@ -72,8 +50,15 @@ func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
 	for _, cfg := range servers {
 		s.servers = append(s.servers, newServer(cfg))
 	}
+	if opts.Local != nil {
+		s.local = newServer(&config.Server{Name: "plait", ConnectTimeout: localTime, CallTimeout: localTime})
+		s.local.local = opts.Local
+	}
 	return s
 }
+
+// localTime bounds a call of the server inside plait.
+const localTime = time.Minute
 
 // Open returns the sessions of a client, one for each server in the order of the configuration. It starts
 // to connect them and waits for nothing. Release gives them back.
@@ -84,6 +69,14 @@ func (s *Set) Open(client Client, hello Hello) []*Session {
 		sessions[i] = s.open(srv, client, hello, nil)
 	}
 	return sessions
+}
+
+// OpenLocal returns the session of a client with Options.Local, nil when there is none. Release gives it back, too.
+func (s *Set) OpenLocal(client Client, hello Hello) *Session {
+	if s.local == nil {
+		return nil
+	}
+	return s.open(s.local, client, hello, nil)
 }
 
 // current returns the servers that are configured now.
@@ -101,21 +94,20 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 		srv.shared.attach(client)
 		return srv.shared
 	}
-	if srv.http == nil && srv.err == nil && srv.cfg.URL != "" {
-		srv.http, srv.err = auth.HTTP(srv.cfg)
-	}
+	srv.prepare(s.opts.Auth)
 	if srv.cfg.Shared {
 		hello = s.own()
 	}
 	session := &Session{
 		of: srv, common: srv.common, since: time.Now(),
-		http: srv.http, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
+		http: srv.http, changed: srv.changed, local: srv.local, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
 		log:  s.opts.Log.With("server", srv.cfg.Name),
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
 		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
 		asks: map[jsonrpc.ID]context.CancelFunc{}, subs: map[string]map[Client]struct{}{}, levels: map[Client]jsonrpc.Raw{},
 	}
 	session.settings.Store(srv.cfg)
+	srv.sessions[session] = struct{}{}
 	if srv.cfg.Shared {
 		srv.shared = session
 	}
@@ -127,7 +119,9 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 	case srv.err != nil:
 		session.state, session.err = Misconfigured, srv.err
 	default:
-		session.recall(s.opts.Snapshots)
+		if srv.local == nil {
+			session.recall(s.opts.Snapshots)
+		}
 		if old != nil {
 			session.inherit(old, client)
 		}
@@ -205,11 +199,7 @@ func (s *Set) Close() {
 	s.cancel()
 	s.drains.Wait()
 	for _, srv := range servers {
-		srv.mu.Lock()
-		if srv.http != nil {
-			srv.http.CloseIdleConnections()
-		}
-		srv.mu.Unlock()
+		srv.abandon()
 	}
 }
 
@@ -240,4 +230,5 @@ func (s *Session) forget(client Client) {
 func (s *Session) close() {
 	s.stop()
 	s.work.Wait()
+	s.of.left(s)
 }

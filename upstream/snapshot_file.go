@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
@@ -44,11 +45,14 @@ func (k known) equal(other known) bool {
 
 // snapshotKey names the snapshot of a server: by its name, by the fingerprint of all that decides the connection to
 // it, by the identity it is used with, and by what a client declares, which lists may depend on.
-func snapshotKey(server, fingerprint string, hello Hello) string {
-	const identity = "" // every server is used with the credentials of its own settings
+func snapshotKey(cfg *config.Server, fingerprint string, hello Hello) string {
+	identity := ""
+	if cfg.Identity != nil {
+		identity = cfg.Identity.Name
+	}
 	capabilities, _ := jsonrpc.Get(hello.Params, "capabilities")
 	sum := sha256.New()
-	for _, part := range []string{server, fingerprint, identity, hello.Version, string(capabilities)} {
+	for _, part := range []string{cfg.Name, fingerprint, identity, hello.Version, string(capabilities)} {
 		fmt.Fprintf(sum, "%d %d:%s", snapshotFormat, len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])

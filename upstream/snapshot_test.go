@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
@@ -337,7 +338,10 @@ func TestSnapshotsOfManyWriters(t *testing.T) {
 func TestSnapshotKeys(t *testing.T) {
 	hello := func(version, params string) Hello { return Hello{Version: version, Params: jsonrpc.Raw(params)} }
 	const roots = `{"capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1"}}`
-	key := snapshotKey("a", "f", hello(protocol.Latest, roots))
+	as := func(server, identity string) *config.Server {
+		return &config.Server{Name: server, Identity: &config.Identity{Name: identity}}
+	}
+	key := snapshotKey(as("a", "i"), "f", hello(protocol.Latest, roots))
 	if len(key) != len(aKey) {
 		t.Errorf("the key is %q", key)
 	}
@@ -345,12 +349,13 @@ func TestSnapshotKeys(t *testing.T) {
 		what, other string
 		same        bool
 	}{
-		{"client version", snapshotKey("a", "f", hello(protocol.Latest, strings.ReplaceAll(roots, `"1"`, `"2"`))), true},
-		{"name", snapshotKey("b", "f", hello(protocol.Latest, roots)), false},
-		{"fingerprint", snapshotKey("a", "g", hello(protocol.Latest, roots)), false},
-		{"protocol version", snapshotKey("a", "f", hello("2025-06-18", roots)), false},
-		{"capabilities", snapshotKey("a", "f", hello(protocol.Latest, `{"capabilities":{}}`)), false},
-		{"borders", snapshotKey("af", "", hello(protocol.Latest, roots)), false},
+		{"client version", snapshotKey(as("a", "i"), "f", hello(protocol.Latest, strings.ReplaceAll(roots, `"1"`, `"2"`))), true},
+		{"name", snapshotKey(as("b", "i"), "f", hello(protocol.Latest, roots)), false},
+		{"identity", snapshotKey(as("a", "j"), "f", hello(protocol.Latest, roots)), false},
+		{"fingerprint", snapshotKey(as("a", "i"), "g", hello(protocol.Latest, roots)), false},
+		{"protocol version", snapshotKey(as("a", "i"), "f", hello("2025-06-18", roots)), false},
+		{"capabilities", snapshotKey(as("a", "i"), "f", hello(protocol.Latest, `{"capabilities":{}}`)), false},
+		{"borders", snapshotKey(as("af", "i"), "", hello(protocol.Latest, roots)), false},
 	} {
 		if (c.other == key) != c.same {
 			t.Errorf("%s: the same key %v, want %v", c.what, !c.same, c.same)

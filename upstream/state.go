@@ -17,12 +17,13 @@ const (
 	Ready                      // the handshake is done
 	Waiting                    // the last attempt did not work; the next one is due at Status.Retry
 	Parked                     // the server refused the credentials: no attempt before they change, or Retry
+	SignIn                     // a person has to sign in, or to allow more: no attempt before that, or Retry
 	Idle                       // not connected because nobody uses it; the next use connects it
 	Misconfigured              // the configuration does not allow a connection
 	Closed                     // the client is gone
 )
 
-var stateNames = [...]string{"connecting", "ready", "waiting", "parked", "idle", "misconfigured", "closed"}
+var stateNames = [...]string{"connecting", "ready", "waiting", "parked", "needs sign-in", "idle", "misconfigured", "closed"}
 
 // String returns the word that people see.
 func (s State) String() string { return stateNames[s] }
@@ -34,7 +35,7 @@ type Status struct {
 	Since   time.Time     // when the state began
 	Version string        // the protocol version negotiated last, "" when there never was one
 	Latency time.Duration // round trip of the last call or ping, 0 when there was none
-	ID      string        // the stable id of Err, "" when there is none: PLAIT-SRV-nnn
+	ID      string        // the stable id of Err, "" when there is none: PLAIT-SRV-nnn or PLAIT-AUTH-nnn
 	Err     error         // why it is not ready, nil if it is
 	Unread  error         // why a list that a client wants is not known from a server that is there, nil if all are
 	Retry   time.Time     // when the next attempt is due, in state Waiting
@@ -46,6 +47,9 @@ type DownError struct{ Status }
 
 // Error names the server, its state, the next step and the id.
 func (e *DownError) Error() string {
+	if concernsCredentials(e.Err) {
+		return e.Err.Error() + mark(e.ID) // it says all that
+	}
 	text := fmt.Sprintf("server %q is %s", e.Server, e.State)
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
@@ -70,6 +74,9 @@ type CallError struct {
 
 // Error names the server, the next step and the id.
 func (e *CallError) Error() string {
+	if concernsCredentials(e.Err) {
+		return e.Err.Error() + mark(e.ID)
+	}
 	return fmt.Sprintf("server %q: %v; %s%s", e.Server, e.Err, e.Next, mark(e.ID))
 }
 

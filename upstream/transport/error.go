@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
@@ -52,6 +53,14 @@ func (e *SessionLostError) Error() string {
 		return "the session is lost"
 	}
 	return "the session is lost: " + e.Reason
+}
+
+// Denied reports whether a request was not sent, or not taken, because there are no credentials for the server: whoever
+// sends another one is told the same, until somebody signs in or the configuration changes.
+func Denied(err error) bool {
+	_, login := errors.AsType[*auth.LoginRequiredError](err)
+	_, refused := errors.AsType[*auth.RefusedError](err)
+	return login || refused
 }
 
 // TooLongError says that an answer was longer than Options.Limit and is lost. The Conn goes on.

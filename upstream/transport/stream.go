@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
@@ -179,6 +180,9 @@ func (h *httpConn) listen(ctx context.Context) error {
 		case err == nil:
 			opened = true
 			at, wait = h.readListening(s, pause)
+		case Denied(err):
+			h.end(err)
+			return err
 		case !temporary(err) && (!opened || statusOf(err) != http.StatusConflict): // 409: the old one is not over yet
 			h.log.Debug("the server has no stream of its own messages", "err", err)
 			return err
@@ -246,7 +250,8 @@ func (h *httpConn) get(ctx context.Context, at cursor, open func(*http.Response,
 
 // temporary reports whether what failed with err may work a little later.
 func temporary(err error) bool {
-	if isLost(err) || errors.Is(err, errOtherWire) {
+	_, stepUp := errors.AsType[*auth.StepUpRequiredError](err)
+	if stepUp || isLost(err) || Denied(err) || errors.Is(err, errOtherWire) {
 		return false
 	}
 	switch status := statusOf(err); status {

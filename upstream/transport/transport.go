@@ -53,6 +53,7 @@ type Options struct {
 	Log     hclog.Logger // nil means no log
 
 	Guardian *Guardian // ends the child of a stdio server when plait is killed; nil means nobody does
+	Local    Local     // the server, when it is one inside this process; else nil
 }
 
 // Open connects to the server, sends initialize, whose id is id, and returns the answer, which may be an
@@ -65,7 +66,7 @@ func Open(ctx context.Context, o Options, id jsonrpc.ID, initialize jsonrpc.Text
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	first, second := wires(o.Server)
+	first, second := wires(o)
 	conn, answer, err := first.open(ctx, o, id, initialize)
 	said := said(err)
 	switch {
@@ -99,12 +100,15 @@ type wire struct {
 }
 
 // wires returns the wire to try first and, when there is one, the wire to try next.
-func wires(s *config.Server) (first, second *wire) {
-	if s.Type == config.Stdio {
+func wires(o Options) (first, second *wire) {
+	switch {
+	case o.Local != nil:
+		return &wire{"local", openLocal}, nil
+	case o.Server.Type == config.Stdio:
 		return &wire{"stdio", openStdio}, nil
 	}
 	streamable, legacy := &wire{"streamable http", openHTTP}, &wire{"http+sse", openSSE}
-	switch s.Transport {
+	switch o.Server.Transport {
 	case config.HTTPOnly:
 		return streamable, nil
 	case config.SSEOnly:
