@@ -7,6 +7,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/store/dbusguard"
 	"github.com/plait-mcp/plait/cmd/internal/cli"
 	"github.com/plait-mcp/plait/upstream/transport"
 )
@@ -23,6 +25,13 @@ var programs = map[string]func() int{
 
 // TestMain makes the test binary plait itself, under that name, for the stories in testdata/script.
 func TestMain(m *testing.M) {
+	if store.IsHelper(os.Args) {
+		if err := store.ServeKeyring(os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	dbusguard.Restore()
 	if transport.IsGuardian(os.Args) {
 		transport.RunGuardian(os.Stdin)
 		return

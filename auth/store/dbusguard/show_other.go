@@ -1,0 +1,6 @@
+//go:build !linux
+
+package dbusguard
+
+// show does nothing: only Linux has its keyring on a bus.
+func show() {}
