@@ -32,7 +32,7 @@ func (l *loader) decodeFile(ctx context.Context) *file {
 	}
 	l.readEnvFiles(ctx, l.values, l.dotenv)
 	l.decode(ctx, some(func(key string) bool {
-		return !slices.Contains([]string{"allowCommands", "mcpServers", "defaults", "envFile"}, key)
+		return !slices.Contains([]string{"allowCommands", "mcpServers", "identities", "defaults", "envFile"}, key)
 	}), f)
 	return f
 }
@@ -62,6 +62,10 @@ func (l *loader) fill(ctx context.Context, value any, to reflect.Value) {
 	}
 	switch value := value.(type) {
 	case ref:
+		if to.Type() == reflect.TypeFor[CommandLine]() {
+			to.Set(reflect.ValueOf(l.commandLine(ctx, l.leaves[value])))
+			return
+		}
 		if scalar := l.scalar(ctx, l.leaves[value], to.Type()); scalar != nil {
 			to.Set(reflect.ValueOf(scalar).Convert(to.Type()))
 		}
@@ -119,8 +123,8 @@ func (l *loader) expanded(ctx context.Context, n *tree.Node, at place) (string, 
 	if n.Kind != tree.Text {
 		return n.Scalar, n.Kind != tree.Null
 	}
-	if l.scope != nil && !at.inside { // what stands under defaults may be wrong for one server and right for another
-		at.inside, at.server = true, l.scope.at.server
+	if l.scope != nil && at.owner == nil { // what stands under defaults may be wrong for one server and right for another
+		at.owner = l.scope
 	}
 	s, err := expansion{env: l.lookup, secret: func(kind, what string) (string, error) {
 		return l.reveal(ctx, kind, what, at)

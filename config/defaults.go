@@ -6,12 +6,14 @@ import "time"
 // after that and change nothing.
 func defaultFile() *file {
 	return &file{
-		Version: 1,
-		Startup: Startup{Wait: 3 * time.Second, Snapshot: true, SnapshotMaxAge: 720 * time.Hour},
-		Reload:  Reload{Watch: true, Debounce: 300 * time.Millisecond, Drain: 30 * time.Second},
-		Log:     Log{Level: "info", Format: "text"},
-		Naming:  Naming{Separator: "_", MaxLength: 48, OnTooLong: "shorten", OnCollision: "hash"},
-		Limits:  Limits{Message: 64 << 20},
+		Version:     1,
+		Startup:     Startup{Wait: 3 * time.Second, Snapshot: true, SnapshotMaxAge: 720 * time.Hour},
+		Reload:      Reload{Watch: true, Debounce: 300 * time.Millisecond, Drain: 30 * time.Second},
+		Log:         Log{Level: "info", Format: "text"},
+		Naming:      Naming{Separator: "_", MaxLength: 48, OnTooLong: "shorten", OnCollision: "hash"},
+		Limits:      Limits{Message: 64 << 20},
+		Credentials: Credentials{Store: wordAuto},
+		Auth:        defaultAuth(),
 	}
 }
 

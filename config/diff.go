@@ -161,6 +161,8 @@ func differences(name string, v, w reflect.Value) []string {
 	switch {
 	case encoded(v) == encoded(w):
 		return nil
+	case v.Type() == reflect.TypeFor[*Identity]():
+		return identityDifferences(name, v, w)
 	case v.Kind() == reflect.Struct:
 		var keys []string
 		for f := range v.Type().Fields() {
@@ -177,6 +179,23 @@ func differences(name string, v, w reflect.Value) []string {
 		return keys
 	}
 	return []string{name}
+}
+
+// identityDifferences returns the name alone when the one identity is another than before, else the keys of it.
+func identityDifferences(name string, v, w reflect.Value) []string {
+	if v.IsNil() || w.IsNil() || encoded(v.Elem().FieldByName("Name")) != encoded(w.Elem().FieldByName("Name")) {
+		return []string{name}
+	}
+	var keys []string
+	for f := range v.Elem().Type().Fields() {
+		if key := f.Tag.Get("koanf"); key != "-" {
+			keys = append(keys, differences(join(name, key), v.Elem().FieldByIndex(f.Index), w.Elem().FieldByIndex(f.Index))...)
+		}
+	}
+	if len(keys) == 0 {
+		return []string{name}
+	}
+	return keys
 }
 
 func join(name, key string) string { return strings.TrimPrefix(name+"."+key, ".") }

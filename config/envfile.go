@@ -63,7 +63,7 @@ func (l *loader) readEnvFile(ctx context.Context, v leaf) map[string]string {
 
 // mergeEnv returns what a child gets: of the dotenv files, which do not override the environment, and of env, which
 // overrides both.
-func (s *server) mergeEnv(env map[string]Secret, outer lookup) map[string]Secret {
+func (s *owner) mergeEnv(env map[string]Secret, outer lookup) map[string]Secret {
 	if len(s.envFile) == 0 {
 		return env
 	}

@@ -25,13 +25,14 @@ func (e *expandError) problem() Problem {
 
 const maxNested = 8 // of ${A:-${B:-…}}
 
-// expansion says what stands for variables and for secret references, of kind file or exec.
+// expansion says what stands for variables and for secret references, of kind file, exec or keyring.
 type expansion struct {
 	env    lookup
 	secret func(kind, what string) (string, error)
 }
 
-// expand replaces ${VAR}, ${env:VAR}, ${VAR:-default}, ${VAR:?message}, ${file:PATH}, ${exec:COMMAND} and $$ in s. What
+// expand replaces ${VAR}, ${env:VAR}, ${VAR:-default}, ${VAR:?message}, ${file:PATH}, ${exec:COMMAND}, ${keyring:SERVICE/KEY}
+// and $$ in s. What
 // a variable or secret holds is not expanded again; a default is, as it stands in the file, and so are a path and a
 // command. As in a shell, ":-" and ":?" take an empty variable for an unset one. Any other "$" stands for itself.
 func (x expansion) expand(s string, depth int) (string, error) {
@@ -92,7 +93,7 @@ func closingBrace(s string) int {
 
 // variable returns what stands for the expression between the braces.
 func (x expansion) variable(expr string, depth int) (string, error) {
-	if kind, what, ok := strings.Cut(expr, ":"); ok && (kind == "file" || kind == "exec") {
+	if kind, what, ok := strings.Cut(expr, ":"); ok && (kind == "file" || kind == "exec" || kind == "keyring") {
 		what, err := x.expand(what, depth+1)
 		if err != nil {
 			return "", err
@@ -114,7 +115,7 @@ func (x expansion) variable(expr string, depth int) (string, error) {
 	case isEditorVariable(expr):
 		return "", &expandError{id: IDEditorVariable, msg: fmt.Sprintf("${%s} is known to the editor only", expr), hint: "write the value, or a variable of the environment"}
 	case name == "" || (rest != "" && !strings.HasPrefix(rest, ":-") && !strings.HasPrefix(rest, ":?")):
-		return "", &expandError{id: IDExpression, msg: `what stands in "${…}" is not understood`, hint: `write ${NAME}, ${NAME:-default}, ${NAME:?message}, ${file:PATH}, or "$${" for the text itself`}
+		return "", &expandError{id: IDExpression, msg: `what stands in "${…}" is not understood`, hint: `write ${NAME}, ${NAME:-default}, ${NAME:?message}, ${file:PATH}, ${keyring:SERVICE/KEY}, or "$${" for the text itself`}
 	case strings.HasPrefix(rest, ":-") && value == "":
 		return x.expand(rest[2:], depth+1)
 	case strings.HasPrefix(rest, ":?") && value == "" && set:

@@ -72,9 +72,10 @@ func encode(w io.Writer, v reflect.Value) {
 		return
 	}
 	if v.IsValid() && v.Type() == reflect.TypeFor[*Identity]() && !v.IsNil() {
-		i, _ := v.Interface().(*Identity)
-		fmt.Fprintf(w, "identity %s\n", i.Fingerprint())
-		return
+		if i, ok := reflect.TypeAssert[*Identity](v); ok {
+			fmt.Fprintf(w, "identity %s\n", i.Fingerprint())
+			return
+		}
 	}
 	switch v.Kind() {
 	case reflect.Invalid:

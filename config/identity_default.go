@@ -38,17 +38,8 @@ func implicitIdentity(s *Server) *Identity {
 	return i
 }
 
-// DefaultCredentials returns the credentials where the file says nothing.
-func DefaultCredentials(lookupEnv func(string) (string, bool)) Credentials {
-	c := Credentials{Store: wordAuto}
-	if folder, err := stateFolder(lookupEnv); err == nil {
-		c.Path = filepath.Join(folder, "auth")
-	}
-	return c
-}
-
-// DefaultAuth returns how people sign in where the file says nothing.
-func DefaultAuth() Auth {
+// defaultAuth returns how people sign in where the file says nothing.
+func defaultAuth() Auth {
 	return Auth{
 		Callback: Callback{Host: "127.0.0.1", Port: defaultPort}, Timeout: 5 * time.Minute, CallWait: 20 * time.Second, LoginTool: true,
 	}

@@ -22,20 +22,24 @@ type file struct {
 	Defaults      serverDefaults      `koanf:"defaults"`
 	Profiles      map[string]*Profile `koanf:"profiles"`
 
-	Startup    Startup           `koanf:"startup"`
-	Reload     Reload            `koanf:"reload"`
-	Log        Log               `koanf:"log"`
-	Naming     Naming            `koanf:"naming"`
-	Limits     Limits            `koanf:"limits"`
-	MCPServers map[string]*entry `koanf:"mcpServers"`
+	Startup     Startup              `koanf:"startup"`
+	Reload      Reload               `koanf:"reload"`
+	Log         Log                  `koanf:"log"`
+	Naming      Naming               `koanf:"naming"`
+	Limits      Limits               `koanf:"limits"`
+	Credentials Credentials          `koanf:"credentials"`
+	Auth        Auth                 `koanf:"auth"`
+	Identities  map[string]*Identity `koanf:"identities"`
+	MCPServers  map[string]*entry    `koanf:"mcpServers"`
 }
 
 // entry is the shape of a server in a file.
 type entry struct {
 	Server   `koanf:",squash"`
-	EnvFile  fileList `koanf:"envFile"`
-	Disabled bool     `koanf:"disabled"`
-	Enabled  bool     `koanf:"enabled"`
+	Choice   identityChoice `koanf:"identity"`
+	EnvFile  fileList       `koanf:"envFile"`
+	Disabled bool           `koanf:"disabled"`
+	Enabled  bool           `koanf:"enabled"`
 
 	// As Codex writes them: the names of variables that hold a bearer token and header values.
 	BearerTokenEnvVar string            `koanf:"bearerTokenEnvVar"`
@@ -49,6 +53,21 @@ type serverDefaults struct {
 
 // extends is the shape of the layers below a file: each is the path of one, or a remoteLayer. One may stand alone.
 type extends []remoteLayer
+
+// identityChoice is the shape of the identity of a server: of several, the first usable one. One may stand alone, by its
+// name.
+type identityChoice []candidate
+
+// candidate is one identity of a choice.
+type candidate struct {
+	Use  string    `koanf:"use"`
+	When condition `koanf:"when"`
+}
+
+// condition says when a candidate counts.
+type condition struct {
+	Env string `koanf:"env"` // the name of a variable; "" for always
+}
 
 // fileList is a list in which one element may stand alone.
 type fileList []string
@@ -92,6 +111,12 @@ func canonical(t reflect.Type, key string) string {
 		case "envVars": // Codex
 			return "inheritEnv"
 		}
+	case reflect.TypeFor[Identity](), reflect.TypeFor[IdentityProvider](), reflect.TypeFor[Callback]():
+		for _, name := range fieldNames(t) { // redirect_uri is redirectURI, client_metadata_url clientMetadataUrl
+			if strings.EqualFold(name, key) {
+				return name
+			}
+		}
 	}
 	return key
 }
@@ -100,9 +125,11 @@ func canonical(t reflect.Type, key string) string {
 func isShared(t reflect.Type, key string) bool {
 	switch t {
 	case reflect.TypeFor[file]():
-		return slices.Contains([]string{"extends", "envFile", "defaults", "profiles", "allowCommands", "startup", "reload"}, key)
+		return slices.Contains([]string{
+			"extends", "envFile", "defaults", "profiles", "allowCommands", "startup", "reload", "credentials", "auth", "identities",
+		}, key)
 	case reflect.TypeFor[entry]():
-		return slices.Contains([]string{"tools", "prompts", "resources", "required", "lazy"}, key)
+		return slices.Contains([]string{"tools", "prompts", "resources", "required", "lazy", "identity"}, key)
 	}
 	return false
 }
@@ -138,6 +165,16 @@ func suggest(t reflect.Type, key string, own bool) string {
 			word = cmp.Or(nearest(word, slices.Sorted(maps.Keys(synonyms))), word)
 		}
 		if s := synonyms[word]; s != "" {
+			return s
+		}
+	}
+	if t == reflect.TypeFor[Identity]() || t == reflect.TypeFor[IdentityProvider]() {
+		synonyms := map[string]string{
+			"tokenUrl": "tokenEndpoint", "tokenUri": "tokenEndpoint", "authorizationUrl": "authorizationEndpoint", "authUrl": "authorizationEndpoint",
+			"scope": "scopes", "secret": "clientSecret", "grantType": "grant", "type": "grant", "key": "auth.key", "privateKey": "auth.key",
+			"method": "auth.method", "initialAccessToken": "registrationToken", "redirectUrl": "redirectURI", "header": "headers", "token": "headers",
+		}
+		if s := synonyms[tree.Camel(key)]; s != "" {
 			return s
 		}
 	}

@@ -191,7 +191,7 @@ func (l *loader) withDefaults(entry map[string]any) map[string]any {
 	}
 	meaningless := []string{"env", "inheritEnv", "cwd"}
 	if entry["command"] != nil && entry["url"] == nil {
-		meaningless = []string{"headers", "transport", "allowHttp", "caFile", "clientCert", "serverStream"}
+		meaningless = []string{"headers", "transport", "allowHttp", "caFile", "clientCert", "serverStream", "identity"}
 	}
 	merged := map[string]any{}
 	for key, value := range defaults {

@@ -61,28 +61,32 @@ type loader struct {
 	env     lookup
 	options Options
 
-	layers   []*layer           // the lowest first
-	files    []string           // see Config.Files
-	leaves   []leaf             // by ref
-	pos      map[string]place   // of every known key, by place.key; where it stands in the highest layer that has it
-	shapes   shapes             // of structs
-	values   map[string]any     // what the layers say together
-	broken   map[string]bool    // by place.key: a problem was reported there or below
-	servers  map[string]*server // by name
-	order    []string           // names of servers in the order of the files
-	profiles []string           // names of profiles in the order of the files
-	foreign  []place            // keys of other programs
-	problems Problems           // outside the servers
-	warnings Problems
+	layers  []*layer          // the lowest first
+	files   []string          // see Config.Files
+	leaves  []leaf            // by ref
+	pos     map[string]place  // of every known key, by place.key; where it stands in the highest layer that has it
+	shapes  shapes            // of structs
+	values  map[string]any    // what the layers say together
+	broken  map[string]bool   // by place.key: a problem was reported there or below
+	servers map[string]*owner // by name
+	order   []string          // names of servers in the order of the files
+
+	identities map[string]*owner    // by name
+	names      []string             // of identities in the order of the files
+	decoded    map[string]*Identity // those that a server may use, by name
+	profiles   []string             // names of profiles in the order of the files
+	foreign    []place              // keys of other programs
+	problems   Problems             // outside the servers
+	warnings   Problems
 
 	dotenv   map[string]string // of the top-level envFile
 	commands bool              // allowCommands
 	ran      map[string]ran    // what commands of secret references said
-	scope    *server           // whose values are being decoded; nil outside the servers
+	scope    *owner            // whose values are being decoded; nil outside the servers and identities
 }
 
-// server is what is known about a server besides its entry.
-type server struct {
+// owner is what is known about a server or an identity besides its entry.
+type owner struct {
 	at       place
 	envFile  map[string]string
 	secrets  []Secret
@@ -92,7 +96,7 @@ type server struct {
 func newLoader(name string, o Options) *loader {
 	l := &loader{
 		name: name, env: o.LookupEnv, options: o,
-		shapes: shapes{}, pos: map[string]place{}, broken: map[string]bool{}, servers: map[string]*server{},
+		shapes: shapes{}, pos: map[string]place{}, broken: map[string]bool{}, servers: map[string]*owner{}, identities: map[string]*owner{}, decoded: map[string]*Identity{},
 		ran: map[string]ran{}, dotenv: map[string]string{},
 	}
 	var err error
@@ -158,8 +162,7 @@ func (shaped) ReadBytes() ([]byte, error) { return nil, errors.ErrUnsupported }
 func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	l.values = values
 	f := l.decodeFile(ctx)
-	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits}
-	cfg.Credentials, cfg.Auth = DefaultCredentials(l.env), DefaultAuth()
+	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits, Credentials: f.Credentials, Auth: f.Auth}
 	l.general(f, cfg)
 	chosen := l.choice(f, cfg)
 	entries, ok := values["mcpServers"].(map[string]any)
@@ -179,6 +182,7 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	for _, s := range cfg.Servers {
 		s.Problems, s.Secrets = l.servers[s.Name].problems.Sorted(), l.servers[s.Name].secrets
 	}
+	cfg.Identities = l.identitiesInOrder()
 	l.noticeForeign()
 	switch {
 	case len(cfg.Servers) > 0:
@@ -207,9 +211,7 @@ func (l *loader) server(ctx context.Context, name string, entry map[string]any, 
 	l.decode(ctx, entry, e)
 	l.complete(e, name)
 	l.checkServer(&e.Server)
-	if e.Type != Stdio {
-		e.Identity = implicitIdentity(&e.Server)
-	}
+	l.chooseIdentity(ctx, e)
 	sumFiles(&e.Server)
 	return &e.Server
 }

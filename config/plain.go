@@ -2,17 +2,19 @@ package config
 
 import (
 	"math"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/plait-mcp/plait/config/tree"
 )
 
 // noticeSecret warns of a text that looks like a secret, in a file that others may see. It does not show it.
-func (l *loader) noticeSecret(n *tree.Node, at place) {
-	if n.Kind != tree.Text || at.layer.local || !isPlainSecret(n.Scalar, at.key) {
+func (l *loader) noticeSecret(n *tree.Node, t reflect.Type, at place) {
+	if n.Kind != tree.Text || at.layer.local || !isPlainSecret(n.Scalar, at.key) && !isWrittenSecret(n.Scalar, t, at.key) {
 		return
 	}
-	hint := "write ${NAME} or ${file:PATH}, or move it into a .local file beside this one"
+	hint := "write ${NAME}, ${keyring:SERVICE/KEY} or ${file:PATH}, or move it into a .local file beside this one"
 	l.warn(at, IDLiteral, "looks like a secret", hint)
 }
 
@@ -35,6 +37,22 @@ func isPlainSecret(s, key string) bool {
 	}
 	const long, random = 20, 3.0
 	return len(s) >= long && entropy(s) >= random
+}
+
+// isWrittenSecret tells whether a text without a reference stands where an identity or the credentials have a secret.
+func isWrittenSecret(s string, t reflect.Type, key string) bool {
+	if t != reflect.TypeFor[Secret]() || s == "" || strings.Contains(s, "${") {
+		return false
+	}
+	keys := strings.Split(key, separator)
+	switch parent := keys[len(keys)-2]; {
+	case keys[0] != "identities" && keys[0] != "credentials", parent == "authorizeParams", parent == "tokenParams":
+		return false
+	case parent == "headers":
+		name := strings.ToLower(keys[len(keys)-1])
+		return slices.ContainsFunc([]string{"auth", "key", "token", "secret", "cookie"}, func(word string) bool { return strings.Contains(name, word) })
+	}
+	return true
 }
 
 // tokenShape is how the tokens of one issuer begin, and how many characters follow at least.

@@ -43,4 +43,19 @@ const (
 	IDNoUnit             = "PLAIT-CFG-037" // warning: a duration without a unit
 	IDNoServer           = "PLAIT-CFG-038" // warning: no server is configured or chosen
 	IDInternal           = "PLAIT-CFG-039" // a mistake of plait's
+	IDReferenceKeyring   = "PLAIT-CFG-040" // the keyring does not give the entry of a ${keyring:…}
+	IDNoSuchIdentity     = "PLAIT-CFG-041" // an identity that is named and does not exist
+	IDGrantKey           = "PLAIT-CFG-042" // a key of an identity that has no meaning for its grant
+	IDGrantNeeds         = "PLAIT-CFG-043" // an identity without a key that its grant needs
+	IDContradiction      = "PLAIT-CFG-044" // two keys of an identity, or a server and its identity, that say different things
+	IDNotUsable          = "PLAIT-CFG-045" // none of the identities that a server names may be used here
+	IDRedirectURI        = "PLAIT-CFG-046" // a redirect URI that no browser may be sent back to
+	IDNoIdentity         = "PLAIT-CFG-047" // an identity for a server that is a command
+	IDSameName           = "PLAIT-CFG-048" // a server without an identity that is called as one
+	IDScope              = "PLAIT-CFG-049" // what is not one scope
+	IDPrivateKey         = "PLAIT-CFG-050" // a key that is neither PEM nor a JWK
+	IDUnused             = "PLAIT-CFG-051" // warning: an identity that no server uses
+	IDNextBest           = "PLAIT-CFG-052" // warning: an identity of a list that cannot be used, and a later one that is used instead
+	IDAnyIssuer          = "PLAIT-CFG-053" // warning: a secret that goes to whichever authorization server a server names
+	IDExposed            = "PLAIT-CFG-054" // warning: other machines may reach what is for this one only
 )

@@ -30,7 +30,7 @@ type ran struct {
 	err error
 }
 
-// reveal returns what a secret reference of kind file or exec stands for. Errors do not show it.
+// reveal returns what a secret reference of kind file, exec or keyring stands for. Errors do not show it.
 func (l *loader) reveal(ctx context.Context, kind, what string, at place) (string, error) {
 	if at.layer.remote {
 		return "", &expandError{
@@ -45,10 +45,52 @@ func (l *loader) reveal(ctx context.Context, kind, what string, at place) (strin
 }
 
 func (l *loader) secretOf(ctx context.Context, kind, what string, at place) (string, error) {
-	if kind == "exec" {
+	switch kind {
+	case "exec":
 		return l.secretOfCommand(ctx, what, at)
+	case "keyring":
+		return l.secretOfKeyring(ctx, what)
 	}
 	return l.secretOfFile(what, at)
+}
+
+// secretOfKeyring returns what the keyring holds. It is asked once for all values that name an entry.
+func (l *loader) secretOfKeyring(ctx context.Context, what string) (string, error) {
+	service, key, ok := strings.Cut(what, "/")
+	if !ok || service == "" || key == "" {
+		return "", &expandError{id: IDExpression, msg: "${keyring:…} names no entry", hint: "write ${keyring:SERVICE/KEY}"}
+	}
+	if l.options.Offline {
+		return "", errOffline
+	}
+	at := "keyring" + separator + what
+	if _, done := l.ran[at]; !done {
+		out, err := l.askKeyring(ctx, service, key)
+		l.ran[at] = ran{out, err}
+	}
+	return l.ran[at].out, l.ran[at].err
+}
+
+func (l *loader) askKeyring(ctx context.Context, service, key string) (string, error) {
+	if l.options.Keyring == nil {
+		return "", &expandError{id: IDReferenceKeyring, msg: "no keyring can be asked here", hint: "write ${NAME} or ${file:PATH}"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	text, err := l.options.Keyring(ctx, service, key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", &expandError{
+			id: IDReferenceKeyring, msg: fmt.Sprintf("the keyring has no %s/%s", service, key),
+			hint: fmt.Sprintf("store it: plait secrets set %s/%s", service, key), unset: true,
+		}
+	case err != nil:
+		return "", &expandError{
+			id: IDReferenceKeyring, msg: fmt.Sprintf("the keyring does not give %s/%s: %v", service, key, err),
+			hint: "unlock it, or write ${NAME} or ${file:PATH}",
+		}
+	}
+	return text, nil
 }
 
 // secretOfFile returns what a file holds, without the line break at its end.

@@ -12,8 +12,7 @@ type place struct {
 	key    string // its canonical keys, joined with separator
 	pos    Pos
 	layer  *layer // the file it stands in
-	server string // the server it belongs to
-	inside bool   // it belongs to a server
+	owner  *owner // the server or identity it belongs to, nil for none
 	source string // the text of a leaf as it stands in the file, before variables are expanded
 }
 
@@ -33,7 +32,7 @@ func (p place) index(i int, pos Pos) place {
 	return p
 }
 
-// report notes a problem where it belongs: to the server or to the file.
+// report notes a problem where it belongs: to the server, to the identity or to the file.
 func (l *loader) report(at place, id, msg, hint string) {
 	l.add(at, Problem{ID: id, Msg: msg, Hint: hint})
 }
@@ -42,9 +41,8 @@ func (l *loader) report(at place, id, msg, hint string) {
 func (l *loader) add(at place, p Problem) {
 	l.breakAt(at)
 	p.Pos, p.Path = at.pos, at.show
-	if at.inside {
-		s := l.servers[at.server]
-		s.problems = append(s.problems, p)
+	if at.owner != nil {
+		at.owner.problems = append(at.owner.problems, p)
 		return
 	}
 	l.problems = append(l.problems, p)

@@ -44,15 +44,34 @@ func TestFormatsAgree(t *testing.T) {
 		Servers: []string{"zeta", "alpha", "with.dots"}, Tools: config.Rules{Deny: globs("x*"), Unannotated: "hide"},
 		Prompts: config.Rules{Allow: globs("p")}, Resources: config.Rules{Allow: globs("file:///*")},
 	}
-	anonymous, automatic := config.NewIdentity("zeta", config.GrantNone), config.NewIdentity("with.dots", config.GrantAuto)
-	anonymous.Implicit, automatic.Implicit = true, true
+	anonymous := config.NewIdentity("zeta", config.GrantNone)
+	anonymous.Implicit = true
+	full := &config.Identity{
+		Name: "full", Grant: config.GrantAuthorizationCode, Provider: "github", Issuer: "https://as.example",
+		AuthorizationEndpoint: "https://as.example/authorize", TokenEndpoint: "https://as.example/token",
+		DeviceAuthorizationEndpoint: "https://as.example/device", RegistrationEndpoint: "https://as.example/register",
+		RevocationEndpoint: "https://as.example/revoke", ClientID: "Iv1", ClientSecret: "s3cret", ClientName: "kim",
+		ClientMetadataURL: "https://kim.example/client.json", Registration: "static", RegistrationToken: "s3cret",
+		ClientMetadata: map[string]any{"software_id": "x", "contacts": []any{"a"}}, Auth: config.ClientAuth{Method: "client_secret_post"},
+		Scopes: []string{"repo", "read:org"}, ExtraScopes: []string{"x"}, OfflineAccess: "never", Resource: "omit",
+		RedirectURI: "http://localhost:3118/callback", ScopeParam: "user_scope",
+		AuthorizeParams: map[string]config.Secret{"prompt": "consent"}, TokenParams: map[string]config.Secret{"a": "b"},
+		OneLogin: "always", AssumePKCE: true, StrictIssuer: true, LegacyDiscovery: true, AllowPrivateIssuer: true, AllowHTTP: true,
+		TokenPath: "authed_user", Bearer: "idToken", RefreshSkew: time.Minute, Dir: folder,
+		RefreshToken: "s3cret", AuthorizationCode: "s3cret", CodeVerifier: "s3cret",
+	}
 	want := &config.Config{
-		Profile: "default", Credentials: config.DefaultCredentials(environment), Auth: config.DefaultAuth(),
-		Startup: config.Startup{Wait: 5 * time.Second, SnapshotMaxAge: time.Hour},
-		Reload:  config.Reload{Debounce: time.Second},
-		Log:     config.Log{Level: "debug", Format: "json", File: filepath.FromSlash("/home/kim/plait.log")},
-		Naming:  config.Naming{Separator: "__", MaxLength: 64, OnTooLong: "error", OnCollision: "error", BareNames: true},
-		Limits:  config.Limits{Message: 8 << 20},
+		Profile: "default", Credentials: config.Credentials{Store: "file", Path: filepath.Join(folder, "keys"), Key: "s3cret"},
+		Auth: config.Auth{
+			Callback: config.Callback{Host: "localhost", Port: 1234, Bind: "127.0.0.2", PublicURL: "https://kim.example/callback"},
+			Timeout:  time.Minute,
+		},
+		Identities: []*config.Identity{full},
+		Startup:    config.Startup{Wait: 5 * time.Second, SnapshotMaxAge: time.Hour},
+		Reload:     config.Reload{Debounce: time.Second},
+		Log:        config.Log{Level: "debug", Format: "json", File: filepath.FromSlash("/home/kim/plait.log")},
+		Naming:     config.Naming{Separator: "__", MaxLength: 64, OnTooLong: "error", OnCollision: "error", BareNames: true},
+		Limits:     config.Limits{Message: 8 << 20},
 		Servers: []*config.Server{
 			{
 				Name: "zeta", Type: config.HTTP, Transport: config.HTTPFirst, Prefix: "z", Shared: true,
@@ -85,7 +104,7 @@ func TestFormatsAgree(t *testing.T) {
 				IdleTimeout: 5 * time.Minute, Profile: profile,
 			},
 			{
-				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots", Identity: automatic,
+				Name: "with.dots", Type: config.SSE, Transport: config.SSEFirst, URL: "http://localhost:3000/sse", Prefix: "with.dots", Identity: full,
 				ServerStream: true, ConnectTimeout: 30 * time.Second, CallTimeout: 10 * time.Minute,
 				Ping: config.Ping{Interval: time.Minute, Timeout: 10 * time.Second}, Tools: config.Rules{Unannotated: "hide"},
 				IdleTimeout: 5 * time.Minute, Profile: profile,

@@ -119,7 +119,13 @@ func (g *generator) value(t reflect.Type, key string, initial reflect.Value, m m
 		return g.layers()
 	case t == reflect.TypeFor[serverDefaults]():
 		return g.define("defaults", g.structure(t, reflect.ValueOf(serverDefaults{*defaultEntry("")}), slices.DeleteFunc(fieldNames(t), isDefault)))
-	case t == reflect.TypeFor[fileList]():
+	case t == reflect.TypeFor[identityChoice]():
+		return g.identityChoice()
+	case t == reflect.TypeFor[ClientAuth](), t == reflect.TypeFor[Assertion]():
+		return g.define(strings.ToLower(t.Name()[:1])+t.Name()[1:], g.structure(t, reflect.Value{}, nil))
+	case t == reflect.TypeFor[*IdentityProvider]():
+		return g.structure(t.Elem(), reflect.Value{}, nil)
+	case t == reflect.TypeFor[fileList](), t == reflect.TypeFor[CommandLine]():
 		return &schema{Type: []string{jsonString, jsonArray, jsonNull}, Items: &schema{Type: []string{jsonString}}}
 	case t.Kind() == reflect.Struct:
 		return g.structure(t, initial, nil)
@@ -171,6 +177,8 @@ func (g *generator) element(t reflect.Type) *schema {
 		}
 		s.Patterns = map[string]*schema{"^(x-|_)": {}}
 		return g.define("server", s)
+	case reflect.TypeFor[*Identity]():
+		return g.define("identity", g.structure(t.Elem(), reflect.ValueOf(NewIdentity("", GrantAuto)).Elem(), nil))
 	case reflect.TypeFor[*Profile]():
 		return g.structure(t.Elem(), reflect.Value{}, nil)
 	case reflect.TypeFor[Override]():
@@ -194,6 +202,16 @@ func (g *generator) layers() *schema {
 		{Type: []string{jsonArray}, Items: g.define("layer", one)},
 		g.define("layer", one),
 		{Type: []string{jsonNull}},
+	}}
+}
+
+// identityChoice returns the schema of the identity of a server.
+func (g *generator) identityChoice() *schema {
+	one := g.structure(reflect.TypeFor[candidate](), reflect.Value{}, nil)
+	one.Type, one.Required = []string{jsonObject}, []string{"use"}
+	return &schema{AnyOf: []*schema{
+		{Type: []string{jsonString, jsonNull}},
+		{Type: []string{jsonArray}, Items: &schema{AnyOf: []*schema{{Type: []string{jsonString}}, one}}},
 	}}
 }
 

@@ -64,7 +64,11 @@ func (w *keyWalk) below(path string, t reflect.Type, initial reflect.Value) {
 			return slices.Contains(none, first)
 		})
 		w.keys = append(w.keys[:before], rules...)
-	case t == reflect.TypeFor[extends]():
+	case t == reflect.TypeFor[extends](), t == reflect.TypeFor[identityChoice]():
+		w.walk(path, t.Elem(), reflect.Zero(t.Elem()))
+	case t == reflect.TypeFor[map[string]*Identity]():
+		w.walk(path+".NAME", t.Elem().Elem(), reflect.ValueOf(NewIdentity("", GrantAuto)).Elem())
+	case t == reflect.TypeFor[*IdentityProvider]():
 		w.walk(path, t.Elem(), reflect.Zero(t.Elem()))
 	case t.Kind() == reflect.Struct:
 		w.walk(path, t, initial)

@@ -20,6 +20,9 @@ func (m meaning) within(least, most int) meaning { m.least, m.most = &least, &mo
 // meanings says what each key is for, by the struct that it is decoded into. The schema and `plait help config` show it.
 func meanings() map[string]meaning {
 	all := map[string]meaning{}
+	for structure, keys := range identityMeanings() {
+		addMeanings(all, structure, keys)
+	}
 	for structure, keys := range map[string]map[string]meaning{
 		"file": fileMeanings(), "Server": serverMeanings(), "entry": entryMeanings(),
 		"remoteLayer": {
@@ -70,11 +73,15 @@ func meanings() map[string]meaning {
 			"resources": says("the same for resources").or("none"),
 		},
 	} {
-		for key, m := range keys {
-			all[structure+"."+key] = m
-		}
+		addMeanings(all, structure, keys)
 	}
 	return all
+}
+
+func addMeanings(all map[string]meaning, structure string, keys map[string]meaning) {
+	for key, m := range keys {
+		all[structure+"."+key] = m
+	}
 }
 
 func fileMeanings() map[string]meaning {
@@ -91,12 +98,16 @@ func fileMeanings() map[string]meaning {
 		"log":           says("what is logged, to standard error"),
 		"naming":        says("how exposed names are made"),
 		"limits":        says("what a peer may send"),
+		"credentials":   says("where sign-ins are kept"),
+		"auth":          says("how people sign in"),
+		"identities":    says("as whom plait comes to servers, by name").or("none"),
 		"mcpServers":    says("the servers, by name; servers is understood, too").or("none"),
 	}
 }
 
 func entryMeanings() map[string]meaning {
 	return map[string]meaning{
+		"identity":          says("as whom plait comes to a url: the name of an identity, or a list of which the first usable is taken").or("anonymous, until the server asks for OAuth"),
 		"envFile":           says("files of variables for ${…} of this server, and for the environment of its command").or("none"),
 		"disabled":          says("leave the server out, unchecked"),
 		"enabled":           says("the same, the other way round"),

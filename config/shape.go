@@ -116,7 +116,9 @@ func (l *loader) fits(n *tree.Node, t reflect.Type) bool {
 		return isText
 	case t.Kind() == reflect.Bool:
 		return n.Kind == tree.Bool
-	case t == reflect.TypeFor[fileList]() && isText:
+	case isText && (t == reflect.TypeFor[fileList]() || t == reflect.TypeFor[CommandLine]() || t == reflect.TypeFor[identityChoice]()):
+		return true
+	case isText && t == reflect.TypeFor[candidate]():
 		return true
 	case t.Kind() == reflect.Slice:
 		return n.Kind == tree.List && !slices.ContainsFunc(n.Items, func(item *tree.Node) bool { return !l.fits(item, t.Elem()) })
@@ -193,7 +195,7 @@ func (l *loader) mapping(n *tree.Node, t reflect.Type, at place) any {
 			values[m.Key] = nil
 			continue
 		}
-		if t.Elem().Kind() == reflect.Pointer { // a server or a profile, of which all may be left out
+		if t.Elem().Kind() == reflect.Pointer { // a server, an identity or a profile, of which all may be left out
 			here = l.enter(t.Elem(), m, here)
 			if value.Kind == tree.Null {
 				value = &tree.Node{Kind: tree.Map, Pos: value.Pos}
@@ -223,8 +225,13 @@ func clean(key string) string {
 }
 
 func (l *loader) sequence(n *tree.Node, t reflect.Type, at place) any {
-	if t == reflect.TypeFor[fileList]() && n.Kind == tree.Text {
+	switch isText := n.Kind == tree.Text; {
+	case isText && t == reflect.TypeFor[fileList]():
 		return []any{l.leaf(n, t.Elem(), at)}
+	case isText && t == reflect.TypeFor[CommandLine]():
+		return l.leaf(n, t.Elem(), at)
+	case isText && t == reflect.TypeFor[identityChoice]():
+		return []any{l.candidate(n, at)}
 	}
 	if !l.isKind(n, tree.List, "a list", at) {
 		return nil
@@ -236,7 +243,12 @@ func (l *loader) sequence(n *tree.Node, t reflect.Type, at place) any {
 		if item.Kind == tree.Null {
 			l.report(here, IDKind, "has no value", `write "" for an empty text`)
 		}
-		v := l.shape(item, t.Elem(), here)
+		var v any
+		if t == reflect.TypeFor[identityChoice]() && item.Kind == tree.Text {
+			v = l.candidate(item, here)
+		} else {
+			v = l.shape(item, t.Elem(), here)
+		}
 		if v == nil { // already reported: keep the place, so that the others keep their number
 			v = l.hold(&tree.Node{Kind: tree.Null}, here)
 		}
@@ -273,11 +285,11 @@ func (l *loader) leaf(n *tree.Node, t reflect.Type, at place) any {
 		return nil
 	}
 	at.source = n.Scalar
-	l.noticeSecret(n, at)
+	l.noticeSecret(n, t, at)
 	return l.hold(n, at)
 }
 
-// enter notes the server or profile whose entry m is, and returns its place.
+// enter notes the server, identity or profile whose entry m is, and returns its place.
 func (l *loader) enter(t reflect.Type, m tree.Member, at place) place {
 	if t == reflect.TypeFor[*Profile]() {
 		if !slices.Contains(l.profiles, m.Key) {
@@ -285,11 +297,16 @@ func (l *loader) enter(t reflect.Type, m tree.Member, at place) place {
 		}
 		return at
 	}
-	at.server, at.inside = m.Key, true
-	if l.servers[m.Key] == nil {
-		l.servers[m.Key] = &server{at: at, envFile: map[string]string{}}
-		l.order = append(l.order, m.Key)
+	owners, order := l.servers, &l.order
+	if t == reflect.TypeFor[*Identity]() {
+		owners, order = l.identities, &l.names
 	}
+	if owners[m.Key] == nil {
+		owners[m.Key] = &owner{at: at, envFile: map[string]string{}}
+		owners[m.Key].at.owner = owners[m.Key]
+		*order = append(*order, m.Key)
+	}
+	at.owner = owners[m.Key]
 	return at
 }
 

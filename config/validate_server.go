@@ -19,7 +19,11 @@ func (l *loader) checkServer(s *Server) {
 	l.checkKind(s)
 	l.checkTimes(s)
 	l.checkFiles(s)
-	l.checkHeaders(s)
+	l.checkHeaders(s.Headers, func(name string) place {
+		at := l.place("mcpServers", s.Name, "headers", name)
+		at.show = l.place("mcpServers", s.Name, "headers").child(clean(name), at.pos).show
+		return at
+	})
 	l.checkEnv(s)
 	if s.ProtocolVersion != "" {
 		l.choose(l.place("mcpServers", s.Name, "protocolVersion"), s.ProtocolVersion,
@@ -141,15 +145,14 @@ func (l *loader) checkFile(name string, at place) {
 }
 
 // checkHeaders checks names and values as RFC 9110 wants them. A value is never shown.
-func (l *loader) checkHeaders(s *Server) {
+func (l *loader) checkHeaders(headers map[string]Secret, where func(name string) place) {
 	seen := map[string]string{}
-	for _, name := range sortedKeys(s.Headers) {
-		at := l.place("mcpServers", s.Name, "headers", name)
-		at.show = l.place("mcpServers", s.Name, "headers").child(clean(name), at.pos).show
+	for _, name := range sortedKeys(headers) {
+		at := where(name)
 		if !isToken(name) {
 			l.fault(at, IDHeader, "is not the name of a header", "use letters, digits and hyphens")
 		}
-		if strings.ContainsFunc(s.Headers[name].Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		if strings.ContainsFunc(headers[name].Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			l.fault(at, IDHeader, "the value has a line break or another control character", "check the variable or file it comes from")
 		}
 		folded := strings.ToLower(name)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
 	"os"
 	"path"
@@ -106,9 +107,12 @@ func checkExample(t *testing.T, page string, wrong bool, text string) {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(t.Context(), name, config.Options{LookupEnv: func(name string) (string, bool) {
-		return filepath.Join(t.TempDir(), "home"), name == "HOME" || name == "USERPROFILE" || name == "XDG_CACHE_HOME"
-	}})
+	cfg, err := config.Load(t.Context(), name, config.Options{
+		LookupEnv: func(name string) (string, bool) {
+			return filepath.Join(t.TempDir(), "home"), name == "HOME" || name == "USERPROFILE" || name == "XDG_CACHE_HOME"
+		},
+		Keyring: func(_ context.Context, _, key string) (string, error) { return `{"what": "` + key + `"}`, nil },
+	})
 	var said string
 	if err != nil {
 		said = err.Error()
