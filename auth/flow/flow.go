@@ -1,0 +1,66 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/plait-mcp/plait/auth/store"
+)
+
+// Flow is one sign-in under way, begun by this process or by another. Any goroutine may use it.
+type Flow struct {
+	ID      string    // of the link
+	Created time.Time // when it was begun
+	Expires time.Time // when its link ends to be valid
+	PID     int       // of the process that began it
+
+	broker *Broker
+	url    string
+	port   int
+
+	done chan struct{} // closed by the keeper when it ended
+	err  error         // how; read after done
+}
+
+// URL returns where the person has to go, at the authorization server. It holds the state: it is for a browser or a
+// terminal of the person, not for a log.
+func (f *Flow) URL() string { return f.url }
+
+// Link returns the address of our page, which says what is signed in to and leads on to URL.
+func (f *Flow) Link() string { return f.broker.link(f.port, "connect/"+f.ID) }
+
+// Wait waits until the sign-in has ended, in whatever process, or ctx has. It returns nil when somebody signed in,
+// else *DeniedError, *ResponseError, *IssuerError, *FailedError, ErrExpired, ErrCanceled or the error of ctx; after
+// that one the sign-in is still under way and its link valid until Expires.
+func (f *Flow) Wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+	}
+	select {
+	case <-f.done:
+		return f.err
+	default:
+		return context.Cause(ctx)
+	}
+}
+
+// Cancel calls the sign-in off, for every process: its link is no longer valid.
+func (f *Flow) Cancel(ctx context.Context) error {
+	r := &record{}
+	generation, err := f.broker.store.Load(ctx, store.Pending, f.ID, r)
+	if errors.Is(err, store.ErrNotFound) || err == nil && r.Phase != open {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.broker.store.Save(ctx, store.Pending, f.ID, generation, r.ended(canceled))
+	f.broker.nudge()
+	if errors.Is(err, store.ErrConflict) {
+		return nil // somebody has just signed in
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+package flow
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+// page is what a person sees: one thing, and what to do next.
+type page struct {
+	Mark    string // "ask", "good", "bad" or "wait": the sign beside the title
+	Title   string
+	Text    []string
+	Facts   []fact
+	Button  string // "" for none
+	To      string // where the button leads
+	Hint    string
+	Refresh int // seconds until the page loads itself again, 0 for never
+}
+
+// fact is a line of the list under the text.
+type fact struct {
+	Name   string
+	Values []string
+}
+
+// render returns the HTML of a page.
+func render(name string, data any) ([]byte, error) {
+	ours := template.FuncMap{
+		"css": func() template.CSS { return template.CSS(pageCSS) }, //nolint:gosec // it is a file of ours
+		"js":  func() template.JS { return template.JS(pageJS) },    //nolint:gosec // so is it
+	}
+	t, err := template.New("page").Funcs(ours).Parse(pageHTML)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = t.ExecuteTemplate(&out, name, data)
+	return out.Bytes(), err
+}
+
+// show answers with a page.
+func show(w http.ResponseWriter, status int, p *page) {
+	html, err := render("page", p)
+	if err != nil {
+		status, html = http.StatusInternalServerError, []byte("plait cannot show its page\n")
+	}
+	write(w, status, html)
+}
+
+func write(w http.ResponseWriter, status int, html []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(html)))
+	w.WriteHeader(status)
+	_, _ = w.Write(html) //nolint:gosec // html/template made it
+}
+
+// policy returns the Content-Security-Policy of our pages: nothing but our own style, and script when there is one.
+func policy(script string) string {
+	p := "default-src 'none'; style-src " + digest(pageCSS) + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	if script != "" {
+		p += "; connect-src 'self'; script-src " + digest(script)
+	}
+	return p
+}
+
+// digest returns the source expression for an inline text, CSP level 3 section 2.3.1.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func stalePage() *page {
+	return &page{
+		Mark: "bad", Title: "This sign-in link is no longer valid",
+		Text: []string{"It was used already, it was called off, or its time is over. Nothing was changed."},
+		Hint: "Start again from where you came: call the tool again in your client, or run plait auth login.",
+	}
+}
+
+func brokenPage() *page {
+	return &page{
+		Mark: "bad", Title: "plait cannot take this sign-in",
+		Text: []string{"What plait has saved about it cannot be read now."},
+		Hint: "Run plait auth status to see why, then sign in again.",
+	}
+}
+
+func busyPage(*record) *page {
+	return &page{Mark: "wait", Title: "Signing in…", Text: []string{"The answer is there; plait is fetching what it needs."}, Refresh: 1}
+}
+
+// connectPage is what a link to sign in shows first: who wants what, from whom.
+func connectPage(r *record) *page {
+	return &page{
+		Mark: "ask", Title: "Sign in to " + enumerate(r.Pending.Servers),
+		Text:  []string{"plait wants to use " + enumerate(r.Pending.Servers) + " on your behalf."},
+		Facts: facts(r), Button: "Continue to " + r.Pending.AuthServer, To: r.Pending.ID + "/go",
+		Hint: "Only go on if you have just asked for this.",
+	}
+}
+
+// endPage says how a sign-in ended.
+func endPage(r *record) *page {
+	p := &page{Mark: "bad", Facts: facts(r), Hint: "To try again, run plait auth login " + r.Pending.Identity + "."}
+	switch r.Phase {
+	case signedIn:
+		p.Mark, p.Title = "good", "Signed in to "+enumerate(r.Pending.Servers)
+		p.Text = []string{"You can close this tab and go back to what you were doing."}
+		p.Hint = ""
+	case declined:
+		p.Title, p.Text = "You declined access", []string{"plait does not use " + enumerate(r.Pending.Servers) + " and will not ask again by itself."}
+	case answered:
+		p.Title = "The sign-in was refused"
+		p.Text = []string{r.Pending.AuthServer + " answered: " + said(r)}
+	case foreign:
+		p.Title = "The sign-in was stopped"
+		p.Text = []string{"The answer came from another authorization server than the one that was asked. Nothing of it was used."}
+	case failed:
+		p.Title, p.Text = "The sign-in did not work", []string{r.Text}
+	case open, exchanging, canceled:
+		return stalePage()
+	}
+	return p
+}
+
+// said is the error of an authorization server in its own words.
+func said(r *record) string {
+	if r.Text == "" {
+		return r.Code
+	}
+	return r.Code + " (“" + r.Text + "”)"
+}
+
+func facts(r *record) []fact {
+	all := []fact{{Name: "Identity", Values: []string{r.Pending.Identity}}, {Name: "Signs in at", Values: []string{r.Pending.AuthServer}}}
+	if len(r.Pending.Scopes) > 0 {
+		all = append(all, fact{Name: "Asks for", Values: r.Pending.Scopes})
+	}
+	return all
+}
+
+// enumerate joins names as a person would.
+func enumerate(names []string) string {
+	switch n := len(names); n {
+	case 0:
+		return "the server"
+	case 1:
+		return names[0]
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+}
