@@ -14,6 +14,7 @@ type gateway struct {
 	*aggregator.Aggregator
 
 	log      *logs
+	accounts *accounts
 	guardian *transport.Guardian
 }
 
@@ -24,6 +25,11 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	if err != nil {
 		return nil, err
 	}
+	accounts, err := a.openAccounts(ctx, cfg, log)
+	if err != nil {
+		log.Close()
+		return nil, err
+	}
 	guardian := transport.NewGuardian(log)
 	var snapshots *upstream.Snapshots
 	if folder != "" {
@@ -32,12 +38,13 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
 	})
-	return &gateway{Aggregator: agg, log: log, guardian: guardian}, nil
+	return &gateway{Aggregator: agg, log: log, accounts: accounts, guardian: guardian}, nil
 }
 
 // shut ends all sessions, child processes and the log; the servers get some seconds to say good-bye.
 func (g *gateway) shut() {
 	g.Close()
+	g.accounts.close()
 	if err := g.guardian.Close(); err != nil {
 		g.log.Warn("the guardian did not end well", "err", err)
 	}

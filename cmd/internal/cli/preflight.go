@@ -161,6 +161,8 @@ func outcome(s aggregator.ServerStatus) code {
 		return exitOK
 	case upstream.Misconfigured:
 		return exitUsage
+	case upstream.SignIn:
+		return exitSignIn
 	case upstream.Connecting, upstream.Waiting, upstream.Parked, upstream.Closed:
 	}
 	if c := exitCode(s.Err); c == exitUsage || c == exitSignIn {

@@ -113,6 +113,7 @@ func (q *query) showList(ctx context.Context, l protocol.List, columns []column)
 // missing returns an error that names the servers which are needed and not there, nil when all are.
 func (q *query) missing() error {
 	exit := &exitError{code: exitUsage} // all that is missing is misconfigured
+	signIn := true                      // or, if it is not, nothing but a person is missing
 	var all joined
 	for _, s := range q.status() {
 		there := s.State == upstream.Ready || s.State == upstream.Idle
@@ -122,10 +123,14 @@ func (q *query) missing() error {
 		if s.State != upstream.Misconfigured {
 			exit.code = exitUnreachable
 		}
+		signIn = signIn && s.State == upstream.SignIn
 		all = append(all, absent(s))
 	}
 	if all == nil {
 		return nil
+	}
+	if signIn {
+		exit.code = exitSignIn
 	}
 	exit.err = all
 	return exit
@@ -136,6 +141,8 @@ func absent(s upstream.Status) error {
 	switch {
 	case s.State == upstream.Misconfigured:
 		return fmt.Errorf("server %q is misconfigured: %w; %s", s.Server, s.Err, s.Next)
+	case s.State == upstream.SignIn:
+		return s.Err // it says all that
 	case s.Unread != nil:
 		return fmt.Errorf("server %q: %w; see what it says with plait doctor %s", s.Server, s.Unread, s.Server)
 	case s.Err == nil:
@@ -206,6 +213,8 @@ func (q *query) explain(err error) error {
 	switch {
 	case e.Code == jsonrpc.CodeInvalidParams || e.Code == codeNoResource:
 		return &exitError{exitUsage, err}
+	case state == upstream.SignIn.String():
+		return &exitError{exitSignIn, err}
 	case e.Code == jsonrpc.CodeInternal && state == "timeout":
 		return &exitError{exitTimeout, err}
 	case e.Code == jsonrpc.CodeInternal && state != "" && state != upstream.Ready.String() && state != "too_large":

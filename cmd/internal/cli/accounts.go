@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/plait-mcp/plait/auth"
+	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/config"
+)
+
+// accounts is who plait is to the servers of a configuration, and where that is kept. It is the one place where all
+// commands get it from.
+type accounts struct {
+	*auth.Manager
+
+	store *store.Store
+	log   hclog.Logger
+}
+
+// openAccounts opens the accounts of a configuration. It asks nobody and touches no keyring. The caller calls close when
+// nothing uses them any more; the end of ctx alone ends nothing.
+func (a *app) openAccounts(ctx context.Context, cfg *config.Config, log hclog.Logger) (*accounts, error) {
+	kept, err := a.openStore(cfg.Credentials, log)
+	if err != nil {
+		return nil, err
+	}
+	manager := auth.NewManager(context.WithoutCancel(ctx), auth.Options{
+		Auth: cfg.Auth, LookupEnv: a.env.LookupEnv, Version: readVersion().Version, Log: log.Named("auth"),
+	})
+	return &accounts{Manager: manager, store: kept, log: log}, nil
+}
+
+// close saves what is being renewed, and ends.
+func (x *accounts) close() {
+	x.Close()
+	if err := x.store.Close(); err != nil {
+		x.log.Warn("the store of sign-ins did not end well", "err", err)
+	}
+}
+
+// openStore opens where sign-ins are kept. The caller closes it.
+func (a *app) openStore(c config.Credentials, log hclog.Logger) (*store.Store, error) {
+	return store.Open(store.Options{Credentials: c, Helper: a.keyringHelper(), Log: log.Named("store")})
+}
+
+// keyringHelper returns the command that talks to the keyring: plait, executed once more. Without one no keyring is
+// used.
+func (a *app) keyringHelper() []string {
+	executable, err := a.env.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{executable, store.HelperArg}
+}
