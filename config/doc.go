@@ -29,6 +29,14 @@
 //	  onCollision: hash           # or error: leave the item out, with a warning
 //	  bareNames: false            # a tool may be called by its own name too, if only one server has it
 //	limits: {message: 64MiB}      # of one message
+//	credentials: {store: auto, path: "", key: ""}          # where sign-ins are kept: auto keyring file memory
+//	auth:
+//	  callback: {host: 127.0.0.1, port: 33419, bind: "", publicUrl: ""}
+//	  timeout: 5m                 # of a sign-in
+//	  callWait: 20s               # how long a call waits for one
+//	  loginTool: true             # offer the tool plait_auth
+//	identities:                   # see Identities
+//	  work: {grant: authorization_code, clientId: abc, clientSecret: "${keyring:work/secret}"}
 //	defaults:                     # what servers do not say themselves; see Defaults
 //	  callTimeout: 10m
 //	profiles:                     # see Profiles
@@ -38,6 +46,7 @@
 //	    url: https://example.com/mcp       # serverUrl and httpUrl are the same
 //	    headers: {Authorization: "Bearer ${TOKEN}"}
 //	    transport: http-first     # sse-first, http, sse
+//	    identity: work            # or a list; see Identities
 //	    allowHttp: false          # allows http:// to another host than this one
 //	    serverStream: true        # keep a stream open for what the server sends by itself
 //	    protocolVersion: "2025-06-18"      # offer this version instead of the client's
@@ -122,6 +131,20 @@
 // names, too. --profile chooses one; the profile named default is chosen when no other is. --server picks servers at
 // the command line, out of those of the profile.
 //
+// # Identities
+//
+// An identity says as whom plait comes to a server with a url, and by which grant it gets what proves it: auto, none,
+// authorization_code, device_code, client_credentials, jwt_bearer, token_exchange, enterprise, header, basic or exec.
+// Servers that name the same identity share it. A server may name several, [{use: NAME, when: {env: VARIABLE}}, NAME]:
+// the first whose variable is set, and not to 0, false, no or off, and that has no mistake is its identity; one that was
+// passed over for a mistake is a warning. A server without one has an implicit identity of its own name, which is
+// anonymous until the server asks for OAuth, and for good if headers hold Authorization or the url a user. Each grant
+// has keys of its own, and any other is a mistake; so is a header that both the server and its identity have. A mistake
+// in an identity is one of the servers that need it. One that no chosen server may use is left out unchecked, and one
+// that no server names is a warning. A secret that stands in an identity as it is, in a file that is not local, is a
+// warning. A remote layer may hold identities, but not say from which file, variable or command a token comes. No
+// variables of a server's envFile are known in an identity.
+//
 // # Variables
 //
 // Every text may hold ${VAR} or ${env:VAR}, ${VAR:-default}, ${VAR:?message}, and $$ for "$". As in a shell, an empty
@@ -137,7 +160,8 @@
 // stands for what a command prints, without the line break at its end; no shell reads it, quotes keep words together,
 // the command runs in the folder of the file and has 10 s. It has to be allowed, by allowCommands: true at the top of a
 // file on this machine, and runs only for servers that are chosen and not disabled, once for all values that are alike,
-// at every start and reload. Variables in a path or command are replaced first. Neither is looked up in a remote layer.
+// at every start and reload. ${keyring:SERVICE/KEY} stands for an entry of the keyring of the system. Variables in a path,
+// command or entry are replaced first. None of them is looked up in a remote layer.
 // What they stand for is in no message. A text that looks like a secret itself, in a file that is not local, is a
 // warning.
 //

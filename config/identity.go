@@ -162,6 +162,14 @@ func (i *Identity) Fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Format implements fmt.Formatter, for every verb: an identity is shown by its name.
+func (i *Identity) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "identity %s (%s)", i.Name, i.Grant) }
+
+// Format implements fmt.Formatter, for every verb: fmt would show what a pointer to it holds, secrets too.
+func (p *IdentityProvider) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "identity provider %s", p.Issuer)
+}
+
 // Callback is where a browser comes back to after a sign-in.
 type Callback struct {
 	Host      string `koanf:"host"`      // in the redirect URI: 127.0.0.1, localhost or [::1]

@@ -113,10 +113,10 @@ func (c identityCheck) checkNeeds() {
 		need(i.ClientID != "", "clientId", "clientId: NAME, as the server knows plait")
 		c.checkCredentials(server)
 	case GrantJWTBearer:
-		need(i.Assertion.From != "", "assertion", "assertion: {from: github-actions}, gitlab, kubernetes, file, env or command")
+		need(c.isGiven("assertion"), "assertion", "assertion: {from: github-actions}, gitlab, kubernetes, file, env or command")
 		need(server, "issuer", "issuer: https://…, so that the assertion goes there only")
 	case GrantTokenExchange:
-		need(i.Subject.From != "", "subject", "subject: {from: env, env: NAME}, or github-actions, gitlab, kubernetes, file, command")
+		need(c.isGiven("subject"), "subject", "subject: {from: env, env: NAME}, or github-actions, gitlab, kubernetes, file, command")
 		need(server, "issuer", "issuer: https://…, so that the token goes there only")
 	case GrantEnterprise:
 		c.checkIDP(need)
@@ -279,25 +279,18 @@ func (c identityCheck) checkAssertion(a Assertion, keys ...string) {
 	at := func(key string) place { return c.at(append(slices.Clone(keys), key)...) }
 	given := map[string]bool{"file": a.File != "", "env": a.Env != "", "command": len(a.Command) > 0, "audience": a.Audience != ""}
 	own, known := needs[a.From]
+	if path := slices.Concat([]string{"identities", c.Name}, keys); a.From == "" && c.isGiven(keys...) && !c.l.isBroken(path...) {
+		c.fault(c.at(keys...), IDGrantNeeds, "from is missing", "write from: github-actions, gitlab, kubernetes, file, env or command")
+		return
+	}
 	for _, key := range sortedKeys(given) {
 		switch {
-		case given[key] && a.From == "" && !c.l.isBroken(slices.Concat([]string{"identities", c.Name}, keys)...):
-			c.fault(at(key), IDGrantNeeds, "from is missing", "write from: "+fromOf(key))
-			return
 		case given[key] && known && key != own:
 			c.fault(at(key), IDGrantKey, "has no meaning for from: "+a.From, "remove it")
 		case !given[key] && key == own && key != "audience" && !c.has(false, append(slices.Clone(keys), key)...):
 			c.fault(at("from"), IDGrantNeeds, fmt.Sprintf("%s needs %s", a.From, key), fmt.Sprintf("write {from: %s, %s: …}", a.From, key))
 		}
 	}
-}
-
-// fromOf returns the word for from that goes with a key of an assertion.
-func fromOf(key string) string {
-	if key == "audience" {
-		return "github-actions"
-	}
-	return key
 }
 
 // checkRemote reports what a layer from elsewhere may not make this machine give away.

@@ -30,6 +30,9 @@ func NewIdentity(name string, grant Grant) *Identity {
 func implicitIdentity(s *Server) *Identity {
 	i := NewIdentity(s.Name, GrantAuto)
 	i.Implicit, i.Pos = true, s.Pos
+	if named, ok := userInfo(s.URL); ok && named {
+		i.Grant = GrantNone
+	}
 	for name := range s.Headers {
 		if strings.EqualFold(name, "Authorization") {
 			i.Grant = GrantNone

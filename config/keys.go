@@ -172,7 +172,7 @@ func suggest(t reflect.Type, key string, own bool) string {
 		synonyms := map[string]string{
 			"tokenUrl": "tokenEndpoint", "tokenUri": "tokenEndpoint", "authorizationUrl": "authorizationEndpoint", "authUrl": "authorizationEndpoint",
 			"scope": "scopes", "secret": "clientSecret", "grantType": "grant", "type": "grant", "key": "auth.key", "privateKey": "auth.key",
-			"method": "auth.method", "initialAccessToken": "registrationToken", "redirectUrl": "redirectURI", "header": "headers", "token": "headers",
+			"method": "auth.method", "initialAccessToken": "registrationToken", "redirectUrl": "redirectURI", "header": "headers",
 		}
 		if s := synonyms[tree.Camel(key)]; s != "" {
 			return s

@@ -1,11 +1,13 @@
 package config_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -142,6 +144,17 @@ func environment(name string) (string, bool) {
 	return value, ok
 }
 
+// keyring is what the tests find in the keyring.
+func keyring(_ context.Context, service, key string) (string, error) {
+	switch {
+	case service == "locked":
+		return "", errors.New("it is locked")
+	case key == "token":
+		return "s3cret", nil
+	}
+	return "", fs.ErrNotExist
+}
+
 // said returns the problems of a file, one a line.
 func said(t *testing.T, folder, name string) string {
 	t.Helper()
@@ -153,7 +166,7 @@ func said(t *testing.T, folder, name string) string {
 		}
 		b.WriteString(kind + ": " + text + "\n")
 	}
-	cfg, err := config.Load(t.Context(), filepath.Join(folder, name), config.Options{LookupEnv: inFolder(folder)})
+	cfg, err := config.Load(t.Context(), filepath.Join(folder, name), config.Options{LookupEnv: inFolder(folder), Keyring: keyring})
 	if err != nil {
 		var problems config.Problems
 		if !errors.As(err, &problems) {

@@ -94,7 +94,11 @@ func TestSchemaAllows(t *testing.T) {
 		"rules":     `{mcpServers: {a: {command: x, tools: {rename: {a: b}, override: {a: {title: A, annotations: {readOnlyHint: true}}}}, prompts: {rename: {a: b}}, resources: {allow: ["file://*"]}}}}`,
 		"profiles":  `{profiles: {default: {}, ci: {servers: [a], tools: {deny: ["*"]}}}}`,
 		"zero":      `{startup: {wait: 0}, mcpServers: {a: {url: "https://example.com", idleTimeout: 0, maxResultBytes: 1.5 MB}}}`,
-		"own keys":  `{x-anything: [1], mcpServers: {a: {url: "https://example.com", x-note: 1, _note: 2}}, $schema: s.json}`,
+		"identities": `{identities: {a: {grant: exec, command: x y}, b: {grant: exec, command: [x]}, c: {grant: jwt_bearer, issuer: "https://as.example",
+			auth: {method: none}, assertion: {from: env, env: X}}, d: {grant: "${TOKEN:-none}"}},
+			mcpServers: {a: {url: "https://example.com", identity: a}, b: {url: "https://example.org", identity: [b, {use: c, when: {env: CI}}]}}}`,
+		"sign-in":  `{auth: {callback: {port: 0}, timeout: 90s}, credentials: {store: memory}}`,
+		"own keys": `{x-anything: [1], mcpServers: {a: {url: "https://example.com", x-note: 1, _note: 2}}, $schema: s.json}`,
 	} {
 		if err := s.Validate(decoded(t, "plait.yaml", []byte(text))); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -124,6 +128,11 @@ func TestSchemaRefuses(t *testing.T) {
 		"prompt annotations": `{mcpServers: {a: {url: "https://example.com", prompts: {override: {}}}}}`,
 		"default url":        `{defaults: {url: "https://example.com"}}`,
 		"version":            `{version: 2}`,
+		"grant":              `{mcpServers: {a: {url: "https://example.com", identity: x}}, identities: {x: {grant: password}}}`,
+		"key of identity":    `{mcpServers: {a: {url: "https://example.com", identity: x}}, identities: {x: {scope: a}}}`,
+		"identity as map":    `{mcpServers: {a: {url: "https://example.com", identity: {grant: none}}}}`,
+		"use":                `{mcpServers: {a: {url: "https://example.com", identity: [{when: {env: CI}}]}}}`,
+		"port":               `{auth: {callback: {port: 70000}}}`,
 		"list at the top":    `[]`,
 	}
 	for _, name := range slices.Sorted(maps.Keys(bad)) {

@@ -233,7 +233,11 @@ func (l *loader) sequence(n *tree.Node, t reflect.Type, at place) any {
 	case isText && t == reflect.TypeFor[identityChoice]():
 		return []any{l.candidate(n, at)}
 	}
-	if !l.isKind(n, tree.List, "a list", at) {
+	noun := "a list"
+	if t == reflect.TypeFor[identityChoice]() {
+		noun = "the name of an identity, or a list of {use, when}"
+	}
+	if !l.isKind(n, tree.List, noun, at) {
 		return nil
 	}
 	values := []any{}
