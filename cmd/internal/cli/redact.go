@@ -26,6 +26,7 @@ type redactor struct {
 
 	mu     sync.Mutex
 	values map[string]bool // that were ever learnt
+	fresh  []string        // of them, those that were noted, the oldest first
 }
 
 func newRedactor() *redactor { return &redactor{patterns: patterns(), values: map[string]bool{}} }
@@ -63,10 +64,23 @@ func (r *redactor) learn(c *config.Config) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range c.Servers {
-		for _, v := range secretsOf(s) {
+		for _, v := range append(secretsOf(s), secretsOfIdentity(s.Identity)...) {
 			r.values[v] = true
 		}
 	}
+	for _, i := range c.Identities {
+		for _, v := range secretsOfIdentity(i) {
+			r.values[v] = true
+		}
+	}
+	if key := c.Credentials.Key; len(key) >= shortestSecret {
+		r.values[key.Reveal()] = true
+	}
+	r.compile()
+}
+
+// compile makes known of values. r is locked.
+func (r *redactor) compile() {
 	var forms []string
 	for v := range r.values {
 		quoted := strconv.Quote(v)
@@ -93,8 +107,7 @@ func secretsOf(s *config.Server) []string {
 		}
 	}
 	for _, secret := range s.Secrets {
-		const shortest = 4
-		if len(secret) >= shortest {
+		if len(secret) >= shortestSecret {
 			found = append(found, secret.Reveal())
 		}
 	}

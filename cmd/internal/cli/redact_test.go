@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -117,5 +118,38 @@ func BenchmarkRedact(b *testing.B) {
 	log := hclog.New(&hclog.LoggerOptions{Output: newRedactor().writer(io.Discard)})
 	for b.Loop() {
 		log.Info("connected", "server", "github", "version", "2025-11-25", "dur", "12ms")
+	}
+}
+
+func TestRedactorKnowsIdentities(t *testing.T) {
+	cfg, err := config.Parse(t.Context(), "plait.yaml", []byte(`
+credentials: {store: file, key: CANARY-key}
+identities:
+  robot:
+    grant: client_credentials
+    tokenEndpoint: https://as.example.com/token
+    clientId: ci
+    clientSecret: CANARY-secret
+    tokenParams: {api_key: CANARY-parameter, prompt: consent}
+mcpServers:
+  one: {url: "https://example.com/mcp", identity: robot}
+`), config.Options{LookupEnv: func(string) (string, bool) { return "", false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRedactor()
+	r.learn(cfg)
+	r.note("CANARY-token")
+	r.note("abc")
+	for i := range 2 * freshest {
+		r.note(fmt.Sprintf("another-%d", i))
+	}
+	r.note("CANARY-token") // it is among the new ones again
+	got := r.clean("key, secret, parameter, token: CANARY-key CANARY-secret CANARY-parameter CANARY-token abc consent")
+	if strings.Contains(got, "CANARY") || !strings.HasSuffix(got, "abc consent") {
+		t.Errorf("clean() = %q", got)
+	}
+	if len(r.fresh) > freshest || len(r.values) > freshest+10 {
+		t.Errorf("it remembers %d and %d", len(r.fresh), len(r.values))
 	}
 }
