@@ -1,0 +1,22 @@
+// Package discovery finds the authorization server of an MCP server.
+package discovery
+
+// Metadata is what an authorization server says of itself (RFC 8414, OpenID Connect Discovery). It is persisted.
+type Metadata struct {
+	Issuer                      string `json:"issuer"`
+	AuthorizationEndpoint       string `json:"authorization_endpoint,omitempty"`
+	TokenEndpoint               string `json:"token_endpoint,omitempty"`
+	RegistrationEndpoint        string `json:"registration_endpoint,omitempty"`
+	DeviceAuthorizationEndpoint string `json:"device_authorization_endpoint,omitempty"`
+	RevocationEndpoint          string `json:"revocation_endpoint,omitempty"`
+
+	ScopesSupported      []string `json:"scopes_supported,omitempty"`
+	GrantTypes           []string `json:"grant_types_supported,omitempty"`
+	AuthMethods          []string `json:"token_endpoint_auth_methods_supported,omitempty"`
+	CodeChallengeMethods []string `json:"code_challenge_methods_supported,omitempty"`
+
+	ClientIDMetadataDocument bool              `json:"client_id_metadata_document_supported,omitempty"`
+	IssInResponse            bool              `json:"authorization_response_iss_parameter_supported,omitempty"`
+	MTLS                     map[string]string `json:"mtls_endpoint_aliases,omitempty"`
+	Profiles                 []string          `json:"authorization_grant_profiles_supported,omitempty"`
+}
