@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,8 @@ const (
 	keyringPatience = 3 * time.Second
 	// unlockPatience bounds how long a person may take to unlock it.
 	unlockPatience = 2 * time.Minute
+	// silentPause is how long a keyring is left alone that did not answer.
+	silentPause = 10 * time.Second
 	// maxAnswer bounds what the helper may say.
 	maxAnswer = 1 << 20
 )
@@ -48,38 +51,63 @@ type answer struct {
 
 // Keyring is the keyring of the operating system: the keychain of macOS, the credential manager of Windows, elsewhere
 // the default collection of the Secret Service. Each call starts a helper and ends it, with all that it started, when
-// it answered or 3 seconds are over. Errors are ErrNotFound, a *KeyringError, or that of a ctx that ended.
-type Keyring struct{ command []string }
+// it answered or 3 seconds are over; one that did not answer is left alone for a while. Errors are ErrNotFound, a
+// *KeyringError, or that of a ctx that ended. All methods may be called at the same time.
+type Keyring struct {
+	command []string
+
+	mu     sync.Mutex
+	silent time.Time // when it did not answer; zero: it did
+}
 
 // NewKeyring returns the keyring whose helper, run by command, calls ServeKeyring.
 func NewKeyring(command []string) *Keyring { return &Keyring{command: command} }
 
 // Get returns an entry. It never makes a keyring ask a person: one that would is ReasonLocked.
 func (k *Keyring) Get(ctx context.Context, service, key string) (string, error) {
-	a, err := k.ask(ctx, keyringPatience, request{Op: opGet, Service: service, Key: key})
+	a, err := k.ask(ctx, request{Op: opGet, Service: service, Key: key})
 	return string(a.Value), err
 }
 
 // Set makes or replaces an entry.
 func (k *Keyring) Set(ctx context.Context, service, key, value string) error {
-	_, err := k.ask(ctx, keyringPatience, request{Op: opSet, Service: service, Key: key, Value: []byte(value)})
+	_, err := k.ask(ctx, request{Op: opSet, Service: service, Key: key, Value: []byte(value)})
 	return err
 }
 
 // Delete removes an entry.
 func (k *Keyring) Delete(ctx context.Context, service, key string) error {
-	_, err := k.ask(ctx, keyringPatience, request{Op: opDelete, Service: service, Key: key})
+	_, err := k.ask(ctx, request{Op: opDelete, Service: service, Key: key})
 	return err
 }
 
 // Unlock has a locked keyring ask the person, and waits up to 2 minutes for it.
 func (k *Keyring) Unlock(ctx context.Context) error {
-	_, err := k.ask(ctx, unlockPatience, request{Op: opUnlock})
+	_, err := k.run(ctx, unlockPatience, request{Op: opUnlock})
 	return err
 }
 
-// ask runs a helper for one question.
-func (k *Keyring) ask(ctx context.Context, patience time.Duration, q request) (answer, error) {
+// ask runs a helper for one question, unless the last one did not answer a moment ago.
+func (k *Keyring) ask(ctx context.Context, q request) (answer, error) {
+	k.mu.Lock()
+	silent := k.silent
+	k.mu.Unlock()
+	if time.Since(silent) < silentPause {
+		return answer{}, &KeyringError{Reason: ReasonSilent}
+	}
+	a, err := k.run(ctx, keyringPatience, q)
+	silent = time.Time{}
+	if e, ok := errors.AsType[*KeyringError](err); ok && e.Reason == ReasonSilent {
+		silent = time.Now()
+	}
+	k.mu.Lock()
+	k.silent = silent
+	k.mu.Unlock()
+	return a, err
+}
+
+// run runs a helper for one question.
+func (k *Keyring) run(ctx context.Context, patience time.Duration, q request) (answer, error) {
 	line, err := json.Marshal(q)
 	if err != nil {
 		return answer{}, &KeyringError{Reason: ReasonBroken, Detail: "the question cannot be written"}

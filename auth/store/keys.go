@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -19,9 +18,6 @@ const (
 
 	kekService = "plait"
 	kekName    = "kek-v1"
-
-	// failurePause is how long a keyring is left alone that could not be used.
-	failurePause = 5 * time.Second
 )
 
 // errLost says that a key is gone for ever.
@@ -36,11 +32,9 @@ type keys struct {
 	log    hclog.Logger
 	given  *sealer // by the configuration, or of the memory; nil for none
 
-	busy     chan struct{} // holds a token while somebody uses what follows
-	sealing  *sealer       // seals new records; nil: not known yet
-	known    map[string]*sealer
-	failed   error // why the keyring could not be used at failedAt
-	failedAt time.Time
+	busy    chan struct{} // holds a token while somebody uses what follows
+	sealing *sealer       // seals new records; nil: not known yet
+	known   map[string]*sealer
 }
 
 func (k *keys) enter(ctx context.Context) error {
@@ -177,14 +171,7 @@ func (k *keys) readRing(ctx context.Context) (*sealer, error) {
 	if k.ring == nil {
 		return nil, &KeyringError{Reason: ReasonAbsent}
 	}
-	if k.failed != nil && time.Since(k.failedAt) < failurePause {
-		return nil, k.failed
-	}
 	text, err := k.ring.Get(ctx, kekService, kekName)
-	k.failed = nil
-	if _, ok := errors.AsType[*KeyringError](err); ok {
-		k.failed, k.failedAt = err, time.Now()
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (s *Store) Secret(ctx context.Context, service, key string) (string, error)
 		if err == nil || ctx.Err() != nil {
 			return value, err
 		}
-		failed = err
+		failed = s.nowhere(err)
 	}
 	var kept secret
 	if _, err := s.Load(ctx, Secrets, name, &kept); err != nil && !errors.Is(err, ErrNotFound) {
@@ -81,7 +81,7 @@ func (s *Store) RemoveSecret(ctx context.Context, service, key string) error {
 		return missing
 	}
 	if s.ring != nil && (missing != nil || kept.Keyring) {
-		err := s.ring.Delete(ctx, service, key)
+		err := s.nowhere(s.ring.Delete(ctx, service, key))
 		if err == nil {
 			missing = nil
 		} else if !errors.Is(err, ErrNotFound) {
@@ -92,6 +92,14 @@ func (s *Store) RemoveSecret(ctx context.Context, service, key string) error {
 		return missing
 	}
 	return s.Remove(ctx, Secrets, name)
+}
+
+// nowhere takes a keyring that is not there for an empty one, unless the configuration wants it.
+func (s *Store) nowhere(err error) error {
+	if e, ok := errors.AsType[*KeyringError](err); ok && e.Reason == ReasonAbsent && s.mode != modeKeyring {
+		return ErrNotFound
+	}
+	return err
 }
 
 // SecretNames returns what SetSecret stored, as SERVICE/KEY.

@@ -128,7 +128,7 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	if err != nil {
 		return nil, fmt.Errorf("make the configuration: %w", err)
 	}
-	cfg, err := config.Parse(ctx, "plait.json", text, config.Options{LookupEnv: a.lenient(o.headers)})
+	cfg, err := config.Parse(ctx, "plait.json", text, config.Options{LookupEnv: a.lenient(o.headers), Keyring: a.secrets()})
 	if err != nil {
 		return nil, asFlags(err, name)
 	}

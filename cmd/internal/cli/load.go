@@ -50,5 +50,5 @@ func (a *app) loadWith(ctx context.Context, file string, o config.Options) (*con
 
 // loading is how this run reads its configuration.
 func (a *app) loading() config.Options {
-	return config.Options{LookupEnv: a.env.LookupEnv, Profile: a.profile, Servers: a.servers}
+	return config.Options{LookupEnv: a.env.LookupEnv, Profile: a.profile, Servers: a.servers, Keyring: a.secrets()}
 }
