@@ -21,7 +21,7 @@ const (
 	hung = time.Minute
 
 	secrets  = "org.freedesktop.secrets"
-	password = "test-password" //nolint:gosec // of a keyring that ends with the test
+	password = "test-password"
 
 	// busConfig is a session bus that starts no services: what is on it is what a test put there.
 	busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -64,7 +64,7 @@ func StartBus(tb testing.TB) *Session {
 	}
 	socket := filepath.Join(dir, "bus")
 	if len(socket) > 100 {
-		short, err := os.MkdirTemp("", "bus")
+		short, err := os.MkdirTemp("", "bus") //nolint:usetesting // the path of a socket must be short
 		if err != nil {
 			tb.Fatal(err)
 		}

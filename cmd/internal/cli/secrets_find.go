@@ -10,19 +10,6 @@ import (
 	"github.com/plait-mcp/plait/config"
 )
 
-// openStore opens what was signed in. The keyring is asked by plait, executed once more.
-func (a *app) openStore(c config.Credentials, log hclog.Logger) (*store.Store, error) {
-	executable, err := a.env.Executable()
-	if err != nil {
-		return nil, err
-	}
-	s, err := store.Open(store.Options{Credentials: c, Helper: []string{executable, store.HelperArg}, Log: log})
-	if err != nil {
-		return nil, usagef("%w", err)
-	}
-	return s, nil
-}
-
 // secrets returns what resolves ${keyring:SERVICE/KEY} in one configuration. Its own credentials say where to look, so
 // they are read first, without anything that has to be resolved elsewhere.
 func (a *app) secrets() func(ctx context.Context, service, key string) (string, error) {
@@ -30,7 +17,7 @@ func (a *app) secrets() func(ctx context.Context, service, key string) (string, 
 	var s *store.Store
 	var err error
 	return func(ctx context.Context, service, key string) (string, error) {
-		once.Do(func() { s, err = a.openStore(a.credentials(ctx), nil) })
+		once.Do(func() { s, err = a.openStore(a.credentials(ctx), hclog.NewNullLogger()) })
 		if err != nil {
 			return "", err
 		}
