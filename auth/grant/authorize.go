@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"golang.org/x/oauth2"
-
-	"github.com/plait-mcp/plait/config"
 )
 
 // What is asked of an authorization server, in errors.
@@ -49,16 +47,16 @@ func (e *Endpoint) AuthorizeURL(a Authorize) (string, error) {
 	}
 	query := u.Query()
 	if len(a.Scopes) > 0 {
-		query.Set(scopeParam(e.Identity), joinScopes(a.Scopes))
+		query.Set(e.scopeParam(), joinScopes(a.Scopes))
 	}
 	for _, r := range a.Resources {
 		query.Add("resource", r)
 	}
-	for name, value := range e.Identity.AuthorizeParams {
+	for name, value := range e.authorizeParams() {
 		if isOurs(name) {
 			return "", &SetupError{Key: "authorizeParams", Err: fmt.Errorf("%s is set by plait; remove it", name)}
 		}
-		query.Set(name, value.Reveal())
+		query.Set(name, value)
 	}
 	u.RawQuery, u.Fragment = query.Encode(), ""
 	return u.String(), nil
@@ -71,13 +69,6 @@ func isOurs(name string) bool {
 		"grant_type", "code", "code_verifier", "refresh_token", "device_code", "assertion", "subject_token",
 		"client_secret", "client_assertion", "client_assertion_type",
 	}, name)
-}
-
-func scopeParam(i *config.Identity) string {
-	if i.ScopeParam == "" {
-		return "scope"
-	}
-	return i.ScopeParam
 }
 
 // Code is an authorization code with what it was asked for with.

@@ -114,7 +114,7 @@ func (e *Endpoint) send(ctx context.Context, r request, do sender) (*wire, error
 		return nil, err
 	}
 	defer done()
-	w := &wire{next: next, path: e.Identity.TokenPath, finish: r.finish}
+	w := &wire{next: next, path: e.tokenPath(), finish: r.finish}
 	sending, stop := w.context(ctx)
 	defer stop()
 	err = do(context.WithValue(sending, oauth2.HTTPClient, w.client()), p)

@@ -27,7 +27,11 @@ type Error struct {
 
 // Error implements error.
 func (e *Error) Error() string {
-	text := e.Op + " to " + e.Endpoint + ": " + e.reason()
+	text := e.Op
+	if e.Endpoint != "" {
+		text += " to " + e.Endpoint
+	}
+	text += ": " + e.reason()
 	if skewed(e.Skew) {
 		text += "; " + SkewText(e.Skew)
 	}
