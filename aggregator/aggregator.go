@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -19,6 +20,11 @@ type Options struct {
 	Guardian *transport.Guardian // kills children when plait is killed; nil: nobody does
 	Version  string              // of plait
 	Log      hclog.Logger
+	// Auth comes to servers as their identities; nil: only with the static headers of each.
+	Auth *auth.Manager
+	// LoginTool makes the server of the tool plait_auth, which is listed while a server needs a sign-in; nil: there is
+	// no such tool.
+	LoginTool func(*Aggregator) transport.Local
 	// Snapshots is where the last lists of servers are kept, for the first list after the start; nil: nowhere.
 	Snapshots *upstream.Snapshots
 	// Redact takes secrets out of what clients are told of errors, which quotes servers; nil leaves it as it is.
@@ -28,6 +34,7 @@ type Options struct {
 // Aggregator is the configured servers as one. Any goroutine may call its methods.
 type Aggregator struct {
 	servers *upstream.Set
+	auth    *auth.Manager // may be nil
 	version string
 	redact  func(string) string
 	log     hclog.Logger
@@ -58,15 +65,20 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 		opts.Redact = func(text string) string { return text }
 	}
 	a := &Aggregator{
-		servers: upstream.NewSet(ctx, cfg.Servers, upstream.Options{
-			Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version,
-			Snapshots: opts.Snapshots, Log: opts.Log.Named("upstream"),
-		}),
+		auth:    opts.Auth,
 		life:    func() context.Context { return ctx },
 		version: opts.Version, redact: opts.Redact, log: opts.Log,
 		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
 	}
 	a.now.Store(newGeneration(1, cfg))
+	var local transport.Local
+	if opts.LoginTool != nil {
+		local = opts.LoginTool(a)
+	}
+	a.servers = upstream.NewSet(ctx, cfg.Servers, upstream.Options{
+		Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Snapshots: opts.Snapshots,
+		Auth: opts.Auth, Local: local, Log: opts.Log.Named("upstream"),
+	})
 	return a
 }
 

@@ -39,12 +39,16 @@ func (s *Session) announce() {
 
 // changes returns the notifications that are due.
 func (s *Session) changes() []string {
-	c := s.now.Load().catalog()
+	v := s.now.Load()
+	var lists [protocol.Lists]jsonrpc.Raw
+	for l := range protocol.Lists {
+		lists[l] = v.list(l)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var due []string
-	for l := range protocol.Lists {
-		now := c.List(l)
+	for l, now := range lists {
+		l := protocol.List(l)
 		if s.shown[l] == nil || bytes.Equal(s.shown[l], now) {
 			continue
 		}

@@ -49,10 +49,11 @@ func (s *Session) begin() *view {
 	if hello == nil || v.begun() || s.closed {
 		return v
 	}
-	servers := s.agg.servers.Open(s, *hello)
+	servers, login := s.agg.servers.Open(s, *hello), s.agg.servers.OpenLocal(s, *hello)
 	return s.replace(func(next *view) {
 		next.generation = s.agg.now.Load()
 		next.serve(servers)
+		next.login = login
 	})
 }
 

@@ -23,7 +23,8 @@ func (s *Session) list(ctx context.Context, _ *view, m *jsonrpc.Message) (jsonrp
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	items := v.catalog().List(l)
+	v.awaitLogin(ctx, l)
+	items := v.list(l)
 	s.mu.Lock()
 	s.shown[l] = items
 	s.mu.Unlock()

@@ -27,6 +27,9 @@ func (s *Session) byItsName(
 	if err := jsonrpc.CheckMembers(params, "name", "arguments", "_meta", "task"); err != nil {
 		return nil, invalid(err)
 	}
+	if l == protocol.Tools && v.isLoginTool(m) {
+		return s.forward(ctx, v, m, v.login, params)
+	}
 	if v.transparent() && !v.restricts(v.servers[0], l) {
 		return s.forward(ctx, v, m, v.servers[0], params)
 	}
@@ -71,6 +74,9 @@ func (s *Session) unknown(v *view, err error, name string) error {
 		status := server.Status()
 		if prefix := v.namer.Prefix(server.Name()); status.State != upstream.Ready && status.State != upstream.Idle && strings.HasPrefix(name, prefix) {
 			down := &upstream.DownError{Status: status}
+			if status.State == upstream.SignIn {
+				return down
+			}
 			return &jsonrpc.Error{
 				Code:    jsonrpc.CodeInvalidParams,
 				Message: s.agg.redact(fmt.Sprintf("%s (%s)", err, down)),

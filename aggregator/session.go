@@ -3,6 +3,7 @@ package aggregator
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type Session struct {
 	tasks    *owners
 	subs     map[string]bool
 	answered *owners // tasks that the client runs for a server
+	links    map[string]*link
 }
 
 var (
@@ -59,6 +61,7 @@ func newSession(a *Aggregator, out jsonrpc.Sender, number int) *Session {
 		life: func() context.Context { return life }, end: end, kick: make(chan struct{}, 1), adopted: make(chan struct{}, 1),
 		parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
 		learned: newOwners(), tasks: newOwners(), answered: newOwners(), subs: map[string]bool{},
+		links: map[string]*link{},
 	}
 	s.now.Store(&view{generation: a.now.Load(), session: s, old: make(chan struct{})})
 	s.work.Go(s.announce)
@@ -90,6 +93,9 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 		return answer
 	case ctx.Err() != nil:
 		return nil // the client does not wait any more
+	}
+	if needed, ok := signInFor(err); ok {
+		return s.askToSignIn(ctx, m, needed)
 	}
 	return s.failure(m, err)
 }
@@ -167,9 +173,13 @@ func (s *Session) Close() {
 		s.mu.Unlock()
 		s.end()
 		s.asks.Fail(errGone)
-		servers := s.now.Load().servers
+		v := s.now.Load()
+		servers := slices.Clone(v.servers)
 		for _, server := range servers {
 			s.agg.remember(server)
+		}
+		if v.login != nil {
+			servers = append(servers, v.login)
 		}
 		s.agg.servers.Release(s, servers)
 		s.work.Wait()

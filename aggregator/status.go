@@ -91,8 +91,10 @@ func (s *Session) status() ClientStatus {
 func (a *Aggregator) Retry() {
 	for _, s := range a.clients() {
 		for _, server := range s.now.Load().servers {
-			if state := server.Status().State; state == upstream.Waiting || state == upstream.Parked {
+			switch server.Status().State {
+			case upstream.Waiting, upstream.Parked, upstream.SignIn:
 				server.Retry()
+			default:
 			}
 		}
 	}

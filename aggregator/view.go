@@ -19,6 +19,7 @@ type view struct {
 	resolved bool                // every server has listed its resources, or had the time to
 	fresh    []*upstream.Session // opened by a reload; they may not have listed anything yet
 	former   *upstream.Session   // had the client for itself before others came; nil if none had
+	login    *upstream.Session   // that of the login tool; nil when there is none
 	old      chan struct{}       // closed when there is a newer view
 
 	made atomic.Pointer[catalog.Catalog] // nil until it is needed
@@ -54,7 +55,7 @@ func (s *Session) replace(change func(next *view)) *view {
 	last := s.now.Load()
 	next := &view{
 		generation: last.generation, session: s, servers: last.servers, byName: last.byName, resolved: last.resolved,
-		fresh: last.fresh, former: last.former,
+		fresh: last.fresh, former: last.former, login: last.login,
 		old: make(chan struct{}),
 	}
 	change(next)
@@ -159,10 +160,12 @@ func (a *Aggregator) build(v *view, fragments []*catalog.Fragment) *catalog.Cata
 
 // Changed notes that a list of a server changed (upstream.Client).
 func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
-	if _, ok := s.viewOf(server); !ok {
+	switch v, ok := s.viewOf(server); {
+	case ok:
+		s.agg.remember(server)
+	case v.login != server:
 		return
 	}
-	s.agg.remember(server)
 	s.mu.Lock()
 	s.replace(func(*view) {})
 	s.mu.Unlock()

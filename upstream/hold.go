@@ -88,8 +88,9 @@ func (s *Session) denied(err error) error {
 	return &DownError{Status{Server: s.Name(), State: state, Since: time.Now(), ID: id, Err: err, Next: next}}
 }
 
-// credentials returns a channel that is closed when they may be others than now, nil when they never are.
-func (s *Session) credentials() <-chan struct{} {
+// CredentialsChanged returns a channel that is closed when the credentials for the server may be others than now,
+// because somebody signed in, in any process; nil when they never are.
+func (s *Session) CredentialsChanged() <-chan struct{} {
 	if s.changed == nil {
 		return nil
 	}

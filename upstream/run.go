@@ -133,7 +133,7 @@ func (s *Session) Retry() { s.common.health.renew() }
 // connectTimeout of the server.
 func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() { s.state, s.link = Connecting, nil })
-	requests, woken := &atomic.Int64{}, s.credentials()
+	requests, woken := &atomic.Int64{}, s.CredentialsChanged()
 	l, err := s.attempt(ctx, requests)
 	switch {
 	case err == nil:

@@ -51,7 +51,7 @@ func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
 		s.servers = append(s.servers, newServer(cfg))
 	}
 	if opts.Local != nil {
-		s.local = newServer(&config.Server{Name: "plait", ConnectTimeout: localTime, CallTimeout: localTime})
+		s.local = newServer(&config.Server{Name: "plait", Lazy: true, ConnectTimeout: localTime, CallTimeout: localTime})
 		s.local.local = opts.Local
 	}
 	return s

@@ -37,6 +37,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	}
 	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
+		Auth: accounts.Manager,
 	})
 	return &gateway{Aggregator: agg, log: log, accounts: accounts, guardian: guardian}, nil
 }

@@ -1,0 +1,69 @@
+package aggregator
+
+import (
+	"context"
+	"slices"
+
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// LoginTool is the name of the tool of Options.LoginTool.
+const LoginTool = "plait_auth"
+
+// offersSignIn reports whether a server of the view needs a sign-in, so that the login tool is worth its place in the
+// list.
+func (v *view) offersSignIn() bool {
+	return v.login != nil && v.cfg.Auth.LoginTool && slices.ContainsFunc(v.servers, func(server *upstream.Session) bool {
+		return server.Status().State == upstream.SignIn
+	})
+}
+
+// hasTool reports whether a server has a tool that the client knows by this name.
+func (v *view) hasTool(name string) bool {
+	for entry := range v.catalog().Entries(protocol.Tools) {
+		if entry.Exposed == name {
+			return true
+		}
+	}
+	return false
+}
+
+// isLoginTool reports whether a call is for the login tool, which a client may know from a list that is not the latest.
+func (v *view) isLoginTool(m *jsonrpc.Message) bool {
+	if v.login == nil || !v.cfg.Auth.LoginTool {
+		return false
+	}
+	name, _ := jsonrpc.GetString(m.Params(), "name")
+	return name == LoginTool && !v.hasTool(name)
+}
+
+// list returns the merged list as the client is shown it: that of the servers, and the login tool.
+func (v *view) list(l protocol.List) jsonrpc.Raw {
+	all := v.catalog().List(l)
+	if l != protocol.Tools || !v.offersSignIn() || v.hasTool(LoginTool) {
+		return all
+	}
+	v.login.Want(l)
+	for _, tool := range v.login.List(l).Items {
+		all = slices.Concat(all[:len(all)-1], separator(all), tool, []byte("]"))
+	}
+	return all
+}
+
+// separator is what stands before one more element of an array.
+func separator(array jsonrpc.Raw) []byte {
+	for range jsonrpc.Elements(array) {
+		return []byte(",")
+	}
+	return nil
+}
+
+// awaitLogin waits until the login tool is known, if it is needed.
+func (v *view) awaitLogin(ctx context.Context, l protocol.List) {
+	if l == protocol.Tools && v.offersSignIn() {
+		v.login.Want(l)
+		_ = v.login.Await(ctx, l) // too late is as good as down
+	}
+}

@@ -1,0 +1,125 @@
+package aggregator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/plait-mcp/plait/auth"
+	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+// SignIn is what a client is told about a server that a person has to sign in to first.
+type SignIn struct {
+	Error    string `json:"error"` // auth_required, or insufficient_scope when the sign-in has not enough rights
+	Server   string `json:"server"`
+	Identity string `json:"identity"`
+	URL      string `json:"url,omitempty"` // a page of plait that leads there; "" when there is none now
+	Command  string `json:"command"`       // does the same in a terminal
+	ID       string `json:"id,omitempty"`  // of the error: PLAIT-AUTH-nnn
+
+	reason string   // why, a sentence without its end
+	scopes []string // what it will ask for, nil when that is not known
+	final  bool     // to sign in once more would not help
+}
+
+// signInFor returns what to tell of an error, false when nobody has to sign in because of it.
+func signInFor(err error) (SignIn, bool) {
+	if e, ok := errors.AsType[*auth.LoginRequiredError](err); ok {
+		return SignIn{
+			Error: "auth_required", Server: e.Server, Identity: e.Identity, ID: e.ID, Command: "plait auth login " + e.Identity,
+			reason: fmt.Sprintf("%s needs a sign-in: %s", e.Server, e.Reason), scopes: e.Scopes,
+		}, true
+	}
+	if e, ok := errors.AsType[*auth.StepUpRequiredError](err); ok {
+		s := SignIn{
+			Error: "insufficient_scope", Server: e.Server, Identity: e.Identity, ID: e.ID, Command: "plait auth login " + e.Identity,
+			reason: e.Server + " needs more rights for this", scopes: e.Scopes,
+		}
+		if len(e.Missing) > 0 {
+			s.reason += ": " + strings.Join(e.Missing, " ")
+		}
+		if e.Again {
+			s.reason, s.Command, s.final = e.Error(), s.Command+" --force", true
+		}
+		return s, true
+	}
+	return SignIn{}, false
+}
+
+// Text says it to a person, or to a model that speaks with one.
+func (s *SignIn) Text() string {
+	switch {
+	case s.final:
+		return s.reason
+	case s.URL == "":
+		return s.reason + ". Run `" + s.Command + "` in a terminal, then call again."
+	}
+	return s.reason + ". Open " + s.URL + " in a browser, or run `" + s.Command + "` in a terminal, then call again."
+}
+
+// data is the data of a JSON-RPC error.
+func (s *SignIn) data() jsonrpc.Raw {
+	text, _ := json.Marshal(s) //nolint:errchkjson // strings
+	return jsonrpc.Set(text, jsonrpc.Quote(upstream.SignIn.String()), "state")
+}
+
+// askToSignIn answers a request that came to a server before a person has signed in there. What it says depends on
+// what the client can do: show a person a link (2025-11-25, elicitation, URL mode), show a model the result of a tool,
+// or an error.
+func (s *Session) askToSignIn(ctx context.Context, m *jsonrpc.Message, needed SignIn) jsonrpc.Text {
+	link := s.link(ctx, needed)
+	if link != nil {
+		needed.URL = link.url
+	}
+	message := s.agg.redact(needed.Text())
+	switch {
+	case link != nil && s.showsLinks():
+		link.told.Store(true)
+		return jsonrpc.Failure(m.ID(), &jsonrpc.Error{
+			Code: protocol.CodeURLElicitation, Message: message, Data: needed.elicitation(link.id),
+		})
+	case m.Method() == protocol.ToolsCall && !carriesTask(m):
+		return jsonrpc.Result(m.ID(), s.signInResult(m, message, needed))
+	}
+	return jsonrpc.Failure(m.ID(), &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: message, Data: needed.data()})
+}
+
+// showsLinks reports whether the client has said that it shows a person links, in the one version where an error may
+// ask for that.
+func (s *Session) showsLinks() bool {
+	hello := s.hello.Load()
+	_, ok := jsonrpc.Get(hello.Params, "capabilities", "elicitation", "url")
+	return ok && hello.Version == protocol.V20251125
+}
+
+// elicitation is the data of the error that asks the client to show the link (2025-11-25,
+// URLElicitationRequiredError).
+func (s *SignIn) elicitation(id string) jsonrpc.Raw {
+	entry := jsonrpc.Raw(`{"mode":"url"}`)
+	for _, member := range [][2]string{{"elicitationId", id}, {"url", s.URL}, {"message", s.reason}} {
+		entry = jsonrpc.Set(entry, jsonrpc.Quote(member[1]), member[0])
+	}
+	return jsonrpc.Set(s.data(), jsonrpc.Raw("["+string(entry)+"]"), "elicitations")
+}
+
+// signInResult is the result of a tool that could not be called. A tool with an output schema gets no structured
+// content: clients hold what there is against the schema.
+func (s *Session) signInResult(m *jsonrpc.Message, message string, needed SignIn) jsonrpc.Raw {
+	result := jsonrpc.Set(jsonrpc.Raw(`{"content":[{"type":"text"}],"isError":true}`),
+		jsonrpc.Raw(`[{"type":"text","text":`+string(jsonrpc.Quote(message))+`}]`), "content")
+	name, _ := jsonrpc.GetString(m.Params(), "name")
+	for tool := range jsonrpc.Elements(s.now.Load().catalog().List(protocol.Tools)) {
+		if own, _ := jsonrpc.GetString(tool, "name"); own != name {
+			continue
+		}
+		if _, ok := jsonrpc.Get(tool, "outputSchema"); ok {
+			return result
+		}
+	}
+	return jsonrpc.Set(result, needed.data(), "structuredContent")
+}
