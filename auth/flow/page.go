@@ -3,7 +3,7 @@ package flow
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	_ "embed" // the pages
 	"encoding/base64"
 	"html/template"
 	"net/http"
@@ -26,13 +26,15 @@ type page struct {
 	Button  string // "" for none
 	To      string // where the button leads
 	Hint    string
-	Refresh int // seconds until the page loads itself again, 0 for never
+	Command string // what to type, after Hint
+	Refresh int    // seconds until the page loads itself again, 0 for never
 }
 
 // fact is a line of the list under the text.
 type fact struct {
 	Name   string
 	Values []string
+	Code   bool // they are words for machines
 }
 
 // render returns the HTML of a page.
@@ -86,7 +88,7 @@ func stalePage() *page {
 	return &page{
 		Mark: "bad", Title: "This sign-in link is no longer valid",
 		Text: []string{"It was used already, it was called off, or its time is over. Nothing was changed."},
-		Hint: "Start again from where you came: call the tool again in your client, or run plait auth login.",
+		Hint: "Start again from where you came: repeat the call in your client, or run", Command: "plait auth login",
 	}
 }
 
@@ -94,40 +96,43 @@ func brokenPage() *page {
 	return &page{
 		Mark: "bad", Title: "plait cannot take this sign-in",
 		Text: []string{"What plait has saved about it cannot be read now."},
-		Hint: "Run plait auth status to see why, then sign in again.",
+		Hint: "To see why, run", Command: "plait auth status",
 	}
 }
 
-func busyPage(*record) *page {
-	return &page{Mark: "wait", Title: "Signing in…", Text: []string{"The answer is there; plait is fetching what it needs."}, Refresh: 1}
+func busyPage(r *record) *page {
+	return &page{
+		Mark: "wait", Title: "Signing in to " + enumerate(r.Pending.Servers) + "…",
+		Text: []string{r.Pending.AuthServer + " has answered. One moment."}, Refresh: 1,
+	}
 }
 
 // connectPage is what a link to sign in shows first: who wants what, from whom.
 func connectPage(r *record) *page {
+	servers := enumerate(r.Pending.Servers)
 	return &page{
-		Mark: "ask", Title: "Sign in to " + enumerate(r.Pending.Servers),
-		Text:  []string{"plait wants to use " + enumerate(r.Pending.Servers) + " on your behalf."},
+		Mark: "ask", Title: "Sign in to " + servers,
+		Text:  []string{"plait wants to use " + servers + " as you. You sign in at " + r.Pending.AuthServer + "; plait never sees your password."},
 		Facts: facts(r), Button: "Continue to " + r.Pending.AuthServer, To: r.Pending.ID + "/go",
-		Hint: "Only go on if you have just asked for this.",
+		Hint: "Only go on if you have just asked for this. The link is valid until " + r.Pending.Expires.Local().Format("15:04") + ".",
 	}
 }
 
 // endPage says how a sign-in ended.
 func endPage(r *record) *page {
-	p := &page{Mark: "bad", Facts: facts(r), Hint: "To try again, run plait auth login " + r.Pending.Identity + "."}
+	servers := enumerate(r.Pending.Servers)
+	p := &page{Mark: "bad", Facts: facts(r), Hint: "To try again, run", Command: "plait auth login " + r.Pending.Identity}
 	switch r.Phase {
 	case signedIn:
-		p.Mark, p.Title = "good", "Signed in to "+enumerate(r.Pending.Servers)
-		p.Text = []string{"You can close this tab and go back to what you were doing."}
-		p.Hint = ""
+		p.Mark, p.Title, p.Hint, p.Command = "good", "Signed in to "+servers, "", ""
+		p.Text = []string{"You can close this tab and go back to your client or your terminal. What " + servers + " offers is there in a moment."}
 	case declined:
-		p.Title, p.Text = "You declined access", []string{"plait does not use " + enumerate(r.Pending.Servers) + " and will not ask again by itself."}
+		p.Title, p.Text = "You declined access", []string{"plait does not use " + servers + ", and will not ask again by itself."}
 	case answered:
-		p.Title = "The sign-in was refused"
-		p.Text = []string{r.Pending.AuthServer + " answered: " + said(r)}
+		p.Title, p.Text = "The sign-in was refused", []string{r.Pending.AuthServer + " answered: " + said(r)}
 	case foreign:
 		p.Title = "The sign-in was stopped"
-		p.Text = []string{"The answer came from another authorization server than the one that was asked. Nothing of it was used."}
+		p.Text = []string{"The answer did not come from the authorization server that was asked. Nothing of it was used."}
 	case failed:
 		p.Title, p.Text = "The sign-in did not work", []string{r.Text}
 	case open, exchanging, canceled:
@@ -145,9 +150,20 @@ func said(r *record) string {
 }
 
 func facts(r *record) []fact {
-	all := []fact{{Name: "Identity", Values: []string{r.Pending.Identity}}, {Name: "Signs in at", Values: []string{r.Pending.AuthServer}}}
+	all := []fact{{Name: "Server", Values: []string{enumerate(r.Pending.Servers)}}}
+	if len(r.Pending.Servers) > 1 {
+		all[0].Name = "Servers"
+	}
+	if len(r.Pending.Servers) != 1 || r.Pending.Servers[0] != r.Pending.Identity {
+		all = append(all, fact{Name: "Identity", Values: []string{r.Pending.Identity}})
+	}
+	all = append(all, fact{Name: "Signs in at", Values: []string{r.Pending.AuthServer}})
 	if len(r.Pending.Scopes) > 0 {
-		all = append(all, fact{Name: "Asks for", Values: r.Pending.Scopes})
+		asks := fact{Name: "Asks for", Values: r.Pending.Scopes, Code: true}
+		if r.Phase != open {
+			asks.Name = "Asked for"
+		}
+		all = append(all, asks)
 	}
 	return all
 }

@@ -2,7 +2,7 @@ package flow
 
 import (
 	"context"
-	_ "embed"
+	_ "embed" // the pages
 	"errors"
 	"net/http"
 	"strings"

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/plait-mcp/plait/auth/store"
 )
@@ -14,12 +16,18 @@ import (
 type view struct {
 	ID     string
 	Title  string
+	Mark   string // of Note
 	Note   string // how the last sign-in went
 	Status string
+	Hint   string // when everything has ended
 	Groups []group
-	Left   int // how many wait for the person
+	All    int // rows with something to sign in to
+	Done   int // of them
+	Left   int // of them wait for the person
 	Ended  bool
 	On     *row // where the browser goes by itself, nil for nowhere
+
+	Command string // what to type, after Hint
 
 	shown string
 }
@@ -48,27 +56,47 @@ type row struct {
 // view returns what the page of l shows now.
 func (b *Broker) view(ctx context.Context, l *list) *view {
 	v := &view{ID: l.ID, shown: l.Shown}
-	done, busy := 0, false
+	var bad []string
+	busy := false
 	for i := range l.Entries {
-		e := &l.Entries[i]
-		r := b.row(ctx, l.ID, e)
-		v.group(e).Rows = append(v.group(e).Rows, r)
+		r := b.row(ctx, l.ID, &l.Entries[i])
+		g := v.group(&l.Entries[i])
+		g.Rows = append(g.Rows, r)
+		if r.Mark == "none" {
+			continue
+		}
+		v.All++
 		switch {
 		case r.waiting:
 			v.Left++
 		case r.Mark == "good":
-			done++
+			v.Done++
 		case r.Mark == "wait":
 			busy = true
+		default:
+			bad = append(bad, r.Identity)
 		}
 	}
+	slices.SortStableFunc(v.Groups, func(a, b group) int { return a.rank() - b.rank() })
 	v.Ended = v.Left == 0 && !busy
-	v.Title = "Sign in to your servers"
-	v.Status = fmt.Sprintf("%d of %d signed in", done, len(l.Entries))
-	if v.Ended {
-		v.Title = "Done"
+	v.Status = fmt.Sprintf("%d of %d signed in", v.Done, v.All)
+	switch {
+	case !v.Ended:
+		v.Title = "Sign in to your servers"
+	case len(bad) == 0:
+		v.Title, v.Hint = "You are signed in everywhere", "You can close this tab."
+	default:
+		v.Title, v.Hint, v.Command = "Not everything is signed in", "To try again, run", "plait auth login "+strings.Join(bad, " ")
 	}
 	return v
+}
+
+// rank has those without an authorization server come last.
+func (g *group) rank() int {
+	if g.AuthServer == "" {
+		return 1
+	}
+	return 0
 }
 
 // group returns the group of an entry, which it makes when there is none yet.
@@ -84,7 +112,10 @@ func (v *view) group(e *Entry) *group {
 
 // row returns the row of an entry. How far a sign-in is says its record, for any process may have finished it.
 func (b *Broker) row(ctx context.Context, page string, e *Entry) *row {
-	r := &row{Identity: e.Identity, Servers: enumerate(e.Servers), Detail: e.Detail, flow: e.Flow}
+	r := &row{Identity: e.Identity, Detail: e.Detail, flow: e.Flow}
+	if len(e.Servers) != 1 || e.Servers[0] != e.Identity {
+		r.Servers = enumerate(e.Servers)
+	}
 	switch e.State {
 	case Preparing:
 		r.Mark, r.State = "wait", "getting ready"
@@ -152,8 +183,13 @@ func (v *view) look(from string, on bool) {
 	if r == nil || r.waiting {
 		return
 	}
-	v.Note = r.Identity + ": " + r.State
-	if on && r.Mark == "good" {
+	v.Mark = r.Mark
+	if r.Mark != "good" {
+		v.Note = r.Identity + ": " + r.State + "."
+		return
+	}
+	v.Note = "Signed in as " + r.Identity + "."
+	if on {
 		v.On = v.next()
 	}
 }
