@@ -21,6 +21,7 @@ const (
 	hung = time.Minute
 
 	secrets  = "org.freedesktop.secrets"
+	login    = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
 	password = "test-password"
 
 	// busConfig is a session bus that starts no services: what is on it is what a test put there.
@@ -91,6 +92,15 @@ func StartBus(tb testing.TB) *Session {
 func StartUnlocked(tb testing.TB) *Session {
 	tb.Helper()
 	s := StartBus(tb)
+	s.startService(tb, "--unlock")
+	return s
+}
+
+// StartEmpty starts a session with a GNOME keyring that has no collection at all, as where nobody logs in to a desktop:
+// whoever makes one is asked for a password.
+func StartEmpty(tb testing.TB) *Session {
+	tb.Helper()
+	s := StartBus(tb)
 	s.startService(tb)
 	return s
 }
@@ -107,6 +117,7 @@ func (s *Session) Environ() []string {
 // Enter sets the variables in the test's own process.
 func (s *Session) Enter(t *testing.T) {
 	t.Helper()
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
 	for name, value := range s.env {
 		t.Setenv(name, value)
 	}
@@ -117,11 +128,51 @@ func (s *Session) Lock(tb testing.TB) {
 	tb.Helper()
 	var locked []dbus.ObjectPath
 	var prompt dbus.ObjectPath
-	paths := []dbus.ObjectPath{"/org/freedesktop/secrets/collection/login"}
+	paths := []dbus.ObjectPath{login}
 	err := s.bus.Object(secrets, "/org/freedesktop/secrets").Call("org.freedesktop.Secret.Service.Lock", 0, paths).Store(&locked, &prompt)
 	if err != nil {
 		tb.Fatalf("lock the keyring: %v", err)
 	}
+}
+
+// Unlock unlocks it with its password, as a login does.
+func (s *Session) Unlock(tb testing.TB) {
+	tb.Helper()
+	var output dbus.Variant
+	var session dbus.ObjectPath
+	service := s.bus.Object(secrets, "/org/freedesktop/secrets")
+	err := service.Call("org.freedesktop.Secret.Service.OpenSession", 0, "plain", dbus.MakeVariant("")).Store(&output, &session)
+	if err != nil {
+		tb.Fatalf("open a session: %v", err)
+	}
+	master := struct {
+		Session           dbus.ObjectPath
+		Parameters, Value []byte
+		ContentType       string
+	}{session, []byte{}, []byte(password), "text/plain"}
+	err = service.Call("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface.UnlockWithMasterPassword", 0, login, master).Err
+	if err != nil {
+		tb.Fatalf("unlock the keyring: %v", err)
+	}
+}
+
+// Processes returns the command lines that hold a text, of the processes that were started into the session.
+func (s *Session) Processes(tb testing.TB, program string) []string {
+	tb.Helper()
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var found []string
+	for _, folder := range folders {
+		line, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
+		env, _ := os.ReadFile(filepath.Join(folder, "environ"))
+		text := strings.ReplaceAll(strings.TrimRight(string(line), "\x00"), "\x00", " ")
+		if strings.Contains(text, program) && strings.Contains(string(env), s.Address) {
+			found = append(found, text)
+		}
+	}
+	return found
 }
 
 // HangPrompter makes whoever asks the person for a password wait for ever, and returns a channel that is closed when
@@ -165,7 +216,7 @@ func (s *Session) Freeze(tb testing.TB) {
 }
 
 // startService starts the GNOME keyring and waits until it is on the bus.
-func (s *Session) startService(tb testing.TB) {
+func (s *Session) startService(tb testing.TB, args ...string) {
 	tb.Helper()
 	changes := make(chan *dbus.Signal, 16)
 	s.bus.Signal(changes)
@@ -173,7 +224,7 @@ func (s *Session) startService(tb testing.TB) {
 	if err := s.bus.BusObject().Call("org.freedesktop.DBus.AddMatch", 0, match).Err; err != nil {
 		tb.Fatal(err)
 	}
-	s.service = exec.CommandContext(tb.Context(), program(tb, "gnome-keyring-daemon", "gnome-keyring"), "--foreground", "--unlock", "--components=secrets")
+	s.service = exec.CommandContext(tb.Context(), program(tb, "gnome-keyring-daemon", "gnome-keyring"), append(args, "--foreground", "--components=secrets")...)
 	s.service.Env = append(os.Environ(), s.Environ()...)
 	start(tb, s.service, password)
 	late := time.After(hung)
@@ -236,3 +287,6 @@ func program(tb testing.TB, name, pack string) string {
 	tb.Skip(text)
 	return ""
 }
+
+// Hide takes the bus out of the variables of the session, as where there is no desktop.
+func (s *Session) Hide() { delete(s.env, "DBUS_SESSION_BUS_ADDRESS") }
