@@ -157,7 +157,7 @@ func (b *Broker) answerConnect(ctx context.Context, w http.ResponseWriter, r *ht
 		return
 	}
 	sign := &record{}
-	_, err := b.store.Load(ctx, store.Pending, name, sign)
+	generation, err := b.store.Load(ctx, store.Pending, name, sign)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		show(w, http.StatusNotFound, stalePage())
@@ -171,6 +171,10 @@ func (b *Broker) answerConnect(ctx context.Context, w http.ResponseWriter, r *ht
 	case !sign.open():
 		show(w, http.StatusNotFound, stalePage())
 	case then == "go":
+		if !sign.Visited {
+			sign.Visited = true
+			_, _ = b.store.Save(ctx, store.Pending, name, generation, sign) // a conflict: it has just ended
+		}
 		lead(w, sign.Pending.AuthorizeURL)
 	default:
 		show(w, http.StatusOK, connectPage(sign))

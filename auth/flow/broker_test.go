@@ -110,3 +110,28 @@ func TestCancel(t *testing.T) {
 		t.Errorf("after Cancel: %d, exchanged %q", got.status, r.exchanged())
 	}
 }
+
+// TestVisited has a person look at our page, and then go on from there.
+func TestVisited(t *testing.T) {
+	r := newRig(t, config.Callback{})
+	p := r.pending("work")
+	f := r.begin(p)
+	visit(t, f.Link())
+	if f.Visited(t.Context()) {
+		t.Error("to look at the page is to go on")
+	}
+	for range 2 {
+		if got := visit(t, f.Link()+"/go"); got.status != http.StatusSeeOther || got.header.Get("Location") != p.AuthorizeURL {
+			t.Errorf("on: %d to %s", got.status, got.header.Get("Location"))
+		}
+		if !f.Visited(t.Context()) {
+			t.Error("nobody knows that the person has gone on")
+		}
+	}
+	if got := visit(t, answer(p, "code", "c-5", "iss", issuer)); got.status != http.StatusOK {
+		t.Errorf("the page after the sign-in: %d", got.status)
+	}
+	if err := wait(t, f); err != nil || f.Visited(t.Context()) {
+		t.Errorf("Wait: %v, and whether somebody is at it still: %v", err, f.Visited(t.Context()))
+	}
+}

@@ -47,6 +47,13 @@ func (f *Flow) Wait(ctx context.Context) error {
 	}
 }
 
+// Visited reports whether a person has gone on from our page to the authorization server and is at it still.
+func (f *Flow) Visited(ctx context.Context) bool {
+	r := &record{}
+	_, err := f.broker.store.Load(ctx, store.Pending, f.ID, r)
+	return err == nil && r.Visited && r.open()
+}
+
 // Cancel calls the sign-in off, for every process: its link is no longer valid.
 func (f *Flow) Cancel(ctx context.Context) error {
 	r := &record{}

@@ -97,6 +97,7 @@ const (
 // whoever waits, and that the link was used.
 type record struct {
 	Pending Pending
+	Visited bool // a person has gone on from our page to the authorization server
 	Phase   phase
 	Since   time.Time // of the phase
 	Code    string    // of the error
