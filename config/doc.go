@@ -44,7 +44,7 @@
 //	mcpServers:                   # or servers
 //	  docs:
 //	    url: https://example.com/mcp       # serverUrl and httpUrl are the same
-//	    headers: {Authorization: "Bearer ${TOKEN}"}
+//	    headers: {X-Key: "${TOKEN}"}
 //	    transport: http-first     # sse-first, http, sse
 //	    identity: work            # or a list; see Identities
 //	    allowHttp: false          # allows http:// to another host than this one

@@ -17,6 +17,7 @@ func (c identityCheck) check() {
 	c.checkEndpoints()
 	c.checkClient()
 	c.checkScopes()
+	c.checkParams()
 	c.checkAuth(c.Auth, "auth")
 	c.checkAssertion(c.Assertion, "assertion")
 	c.checkAssertion(c.Subject, "subject")
@@ -232,6 +233,25 @@ func (c identityCheck) checkScopes() {
 	check(c.ExtraScopes, "extraScopes")
 	if c.IDP != nil {
 		check(c.IDP.Scopes, "idp", "scopes")
+	}
+}
+
+// checkParams reports parameters that plait sets itself: a value that differs from the real one leads nowhere.
+func (c identityCheck) checkParams() {
+	const client = " client_id client_secret client_assertion client_assertion_type redirect_uri scope resource "
+	for key, own := range map[string]string{
+		"authorizeParams": client + "response_type state nonce code_challenge code_challenge_method ",
+		"tokenParams":     client + "grant_type code code_verifier refresh_token device_code assertion subject_token ",
+	} {
+		params := c.AuthorizeParams
+		if key == "tokenParams" {
+			params = c.TokenParams
+		}
+		for _, name := range sortedKeys(params) {
+			if strings.Contains(own, " "+name+" ") {
+				c.fault(c.at(key, name), IDContradiction, "is set by plait itself", "remove it; scopes, resource, redirectURI and clientId are keys of the identity")
+			}
+		}
 	}
 }
 

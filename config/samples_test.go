@@ -17,7 +17,7 @@ import (
 // load loads a file that must have no problem.
 func load(t *testing.T, name string) *config.Config {
 	t.Helper()
-	cfg, err := config.Load(t.Context(), name, config.Options{LookupEnv: environment})
+	cfg, err := config.Load(t.Context(), name, config.Options{LookupEnv: environment, Keyring: keyring})
 	if err != nil {
 		t.Fatalf("Load(%s) = %v", name, err)
 	}
@@ -63,7 +63,7 @@ func TestFormatsAgree(t *testing.T) {
 	want := &config.Config{
 		Profile: "default", Credentials: config.Credentials{Store: "file", Path: filepath.Join(folder, "keys"), Key: "s3cret"},
 		Auth: config.Auth{
-			Callback: config.Callback{Host: "localhost", Port: 1234, Bind: "127.0.0.2", PublicURL: "https://kim.example/callback"},
+			Callback: config.Callback{Host: "localhost", Port: 1234, Bind: "127.0.0.2", PublicURL: "https://kim.example"},
 			Timeout:  time.Minute,
 		},
 		Identities: []*config.Identity{full},

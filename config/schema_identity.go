@@ -48,7 +48,7 @@ func identityMeanings() map[string]map[string]meaning {
 			"host":      says("in the address that the browser comes back to: 127.0.0.1, localhost or [::1]"),
 			"port":      says("one for all servers; 0 for any that is free").within(0, maxPort),
 			"bind":      says("listen on this address instead of loopback, as a container needs it").or("loopback"),
-			"publicUrl": says("what reaches the port from elsewhere, such as https://host/callback").or("none"),
+			"publicUrl": says("what reaches the port from elsewhere, such as https://host; /callback is added").or("none"),
 		},
 		"candidate": {
 			"use":  says("the name of an identity").or("needed"),

@@ -8,10 +8,12 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/plait-mcp/plait/config"
 )
@@ -30,7 +32,8 @@ type connectOptions struct {
 	serverStream    bool
 	protocolVersion string
 
-	authTimeout int  // seconds; of a sign-in, which only a person waits for
+	oauth connectOAuth
+
 	enableProxy bool // proxies of the environment are honoured anyhow
 	debug       bool // mcp-remote's word for --log-level debug
 }
@@ -38,24 +41,29 @@ type connectOptions struct {
 func newConnect(a *app) *cobra.Command {
 	var o connectOptions
 	c := &cobra.Command{
-		Use:   "connect [URL]",
+		Use:   "connect [URL [CALLBACK-PORT]]",
 		Short: "Serve one remote server unchanged, without a configuration file",
 		Long: `Serve the one server at URL on standard input and output, without a configuration file.
 
 Names, URIs, capabilities and instructions pass unchanged. The command line is that of mcp-remote,
 hyper-mcp-remote and mikluko/mcp-proxy. What no flag says is taken from the environment variables of
 mcp-oauth2-proxy (UPSTREAM_URL, UPSTREAM_TIMEOUT_MS, UPSTREAM_PROTOCOL_VERSION, UPSTREAM_OPEN_SERVER_STREAM,
-ALLOW_INSECURE_HTTP, LOG_LEVEL), and then from the file of mcp-oauth2-proxy that MCP_PROXY_CONFIG names.`,
+ALLOW_INSECURE_HTTP, LOG_LEVEL and those that begin with OAUTH2_), and then from the file of mcp-oauth2-proxy that MCP_PROXY_CONFIG names.`,
 		Example: `  plait connect https://mcp.example.com/mcp --header 'Authorization: Bearer ${TOKEN}'`,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    cobra.MaximumNArgs(2), //nolint:mnd // the URL and the port
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				o.url = args[0]
+			if err := o.takeArguments(args); err != nil {
+				return err
 			}
 			return runConnect(c.Context(), a, o, c.Flags().Changed)
 		},
 	}
-	f := c.Flags()
+	o.flags(c.Flags())
+	a.logFlags(c)
+	return c
+}
+
+func (o *connectOptions) flags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "send this `'Name: value'` with every request; ${VAR} is replaced (repeatable)")
 	f.StringVar(&o.transport, "transport", "http-first", "http-first, sse-first, http-only or sse-only")
 	f.BoolVar(&o.allowHTTP, "allow-http", false, "permit http:// to a host that is not this machine")
@@ -66,30 +74,35 @@ ALLOW_INSECURE_HTTP, LOG_LEVEL), and then from the file of mcp-oauth2-proxy that
 	f.DurationVar(&o.callTimeout, "call-timeout", 10*time.Minute, "give a call up after this time without progress")
 	f.BoolVar(&o.serverStream, "server-stream", true, "keep a stream open for what the server sends by itself")
 	f.StringVar(&o.protocolVersion, "protocol-version", "", "offer this protocol `version` to the server instead of the client's")
-	f.IntVar(&o.authTimeout, "auth-timeout-secs", 300, "wait so long for a person to sign in")
-	f.IntVar(&o.authTimeout, "auth-timeout", 300, "the same")
+	o.oauth.flags(f)
 	f.BoolVar(&o.enableProxy, "enable-proxy", false, "accepted: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are always honoured")
 	f.BoolVar(&o.debug, "debug", false, "the same as --log-level debug")
-	_ = f.MarkHidden("auth-timeout")
 	_ = f.MarkHidden("debug")
-	a.logFlags(c)
-	return c
 }
 
 func runConnect(ctx context.Context, a *app, o connectOptions, given func(flag string) bool) error {
-	log := config.Log{Level: "info", Format: "text"}
-	if err := a.complement(&o, &log, given); err != nil {
+	cfg, err := a.readConnect(ctx, o, given)
+	if err != nil {
 		return err
 	}
 	if o.debug && a.logLevel == "" {
 		a.logLevel = "debug"
 	}
+	return a.serve(ctx, cfg, "")
+}
+
+// readConnect makes the configuration of what flags, environment and the file of mcp-oauth2-proxy say together.
+func (a *app) readConnect(ctx context.Context, o connectOptions, given func(flag string) bool) (*config.Config, error) {
+	log := config.Log{Level: "info", Format: "text"}
+	if err := a.complement(&o, &log, given); err != nil {
+		return nil, err
+	}
 	cfg, err := a.connectConfig(ctx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cfg.Log = log
-	return a.serve(ctx, cfg, "")
+	return cfg, nil
 }
 
 // connectConfig makes the configuration of the one server and checks it as if it stood in a file.
@@ -100,9 +113,6 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	headers, err := readHeaders(o.headers)
 	if err != nil {
 		return nil, err
-	}
-	if o.authTimeout <= 0 {
-		return nil, usagef("--auth-timeout-secs is not more than 0; write a number of seconds")
 	}
 	name := "server"
 	if u, err := url.Parse(o.url); err == nil {
@@ -121,22 +131,72 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	if len(o.ignoreTools) > 0 {
 		server["tools"] = map[string]any{"deny": o.ignoreTools}
 	}
-	text, err := json.Marshal(map[string]any{
+	file := map[string]any{
 		"mcpServers": map[string]any{name: server},
 		"startup":    map[string]any{"wait": "10s"}, // the client gets the server's own answer to initialize, if it can
-	})
+	}
+	if err := a.addSignIn(file, name, o, headers); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(file)
 	if err != nil {
 		return nil, fmt.Errorf("make the configuration: %w", err)
 	}
-	cfg, err := config.Parse(ctx, "plait.json", text, config.Options{LookupEnv: a.lenient(o.headers), Keyring: a.secrets()})
+	cfg, err := config.Parse(ctx, "plait.local.json", text, // local: nobody shares a command line
+		config.Options{LookupEnv: a.lenient(o.headers), Keyring: a.secrets()})
 	if err != nil {
 		return nil, asFlags(err, name)
 	}
 	if problems := cfg.Problems(); len(problems) > 0 {
 		return nil, asFlags(problems, name)
 	}
+	cfg.Warnings = slices.DeleteFunc(cfg.Warnings, func(p config.Problem) bool { return p.ID == config.IDAnyIssuer })
 	a.redact.learn(cfg)
 	return cfg, nil
+}
+
+// addSignIn adds to a configuration how to sign in to its one server.
+func (a *app) addSignIn(file map[string]any, name string, o connectOptions, headers map[string]string) error {
+	signIn, err := o.oauth.auth()
+	if err != nil {
+		return err
+	}
+	file["auth"] = signIn
+	if folder := o.oauth.proxy.TokenCacheDir; folder != "" {
+		file["credentials"] = map[string]any{"path": exact(folder)}
+	}
+	identity, err := o.oauth.identity(o.allowHTTP)
+	if err != nil || identity == nil {
+		return err
+	}
+	for header := range headers {
+		if strings.EqualFold(header, "Authorization") {
+			a.say("plait: --header: Authorization is all that the server gets; flags and variables of OAuth have no effect")
+			return nil
+		}
+	}
+	server, _ := file["mcpServers"].(map[string]any)[name].(map[string]any)
+	server["identity"], file["identities"] = name, map[string]any{name: identity}
+	return nil
+}
+
+// takeArguments takes the URL, and after it the port of the callback, as mcp-remote has it.
+func (o *connectOptions) takeArguments(args []string) error {
+	if len(args) > 0 {
+		o.url = args[0]
+	}
+	if len(args) < 2 { //nolint:mnd // the port comes second
+		return nil
+	}
+	port, err := strconv.Atoi(args[1])
+	if err != nil || port <= 0 {
+		return usagef("%q is not a port; write plait connect URL PORT", args[1])
+	}
+	if o.oauth.callbackPort != 0 && o.oauth.callbackPort != port {
+		return usagef("--callback-port: the port %d is given as well; keep one of them", port)
+	}
+	o.oauth.callbackPort = port
+	return nil
 }
 
 // readHeaders reads "Name: value" or "Name:value".
@@ -191,6 +251,24 @@ var connectFlags = []struct{ key, flag string }{
 	{"ping.interval", "--ping-interval-secs"},
 	{"ping.timeout", "--ping-timeout-secs"},
 	{"callTimeout", "--call-timeout"},
+
+	{"auth.callback.host", "--callback-host"},
+	{"auth.callback.port", "--callback-port"},
+	{"auth.timeout", "--auth-timeout-secs"},
+	{"credentials.path", "OAUTH2_TOKEN_CACHE_DIR"},
+	{"resource", "--resource"},
+	{"scopes", "--scope"},
+	{"authorizeParams.", "--authorize-param "},
+	{"clientMetadataUrl", "--client-metadata-url"},
+	{"clientMetadata", "--static-oauth-client-metadata"},
+	{"clientId", "client_id"},
+	{"clientSecret", "client_secret"},
+	{"auth.method", "token_endpoint_auth_method"},
+	{"tokenEndpoint", "--token-endpoint"},
+	{"authorizationEndpoint", "OAUTH2_AUTHORIZATION_URL"},
+	{"redirectURI", "the redirect URI"},
+	{"refreshSkew", "OAUTH2_REFRESH_SKEW_SECONDS"},
+	{"tokenParams.", "OAUTH2_EXTRA_PARAMS "},
 }
 
 // asFlags says problems of the configuration in terms of the command line.
@@ -201,7 +279,8 @@ func asFlags(err error, server string) error {
 	}
 	var said []string
 	for _, p := range problems {
-		path := strings.TrimPrefix(p.Path, "mcpServers."+server+".")
+		path := strings.TrimPrefix(strings.TrimPrefix(p.Path, "mcpServers."+server+"."), "identities."+server)
+		path = strings.TrimPrefix(path, ".")
 		for _, f := range connectFlags {
 			if rest, ok := strings.CutPrefix(path, f.key); ok {
 				path = strings.TrimRight(f.flag+rest, "[]0123456789")
@@ -210,6 +289,9 @@ func asFlags(err error, server string) error {
 		}
 		p.Pos, p.Path = config.Pos{}, path
 		p.Hint = strings.ReplaceAll(p.Hint, "allowHttp: true", "--allow-http")
+		if p.ID == config.IDGrantNeeds {
+			p.Hint = `write --static-oauth-client-info '{"client_id": "…", "client_secret": "${NAME}"}'`
+		}
 		said = append(said, p.Error())
 	}
 	return usagef("%s", strings.Join(said, "\n"))

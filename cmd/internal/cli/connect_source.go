@@ -23,7 +23,8 @@ type connectSource struct {
 	Log struct {
 		Level string `json:"level"`
 	} `json:"log"`
-	AllowInsecureHTTP *bool `json:"allowInsecureHttp"`
+	AllowInsecureHTTP *bool       `json:"allowInsecureHttp"`
+	OAuth2            oauthSource `json:"oauth2"`
 }
 
 // complement fills in what no flag says: from the environment, then from the file that MCP_PROXY_CONFIG names.
@@ -35,6 +36,10 @@ func (a *app) complement(o *connectOptions, log *config.Log, given func(flag str
 		}
 	}
 	if err := s.readEnv(a.env.LookupEnv); err != nil {
+		return err
+	}
+	o.oauth.proxy = s.OAuth2
+	if err := o.oauth.complement(given); err != nil {
 		return err
 	}
 	if o.url == "" {
@@ -60,7 +65,7 @@ func (a *app) complement(o *connectOptions, log *config.Log, given func(flag str
 	return nil
 }
 
-// readFile reads the file of mcp-oauth2-proxy. What it says of OAuth is left to the sign-in.
+// readFile reads the file of mcp-oauth2-proxy.
 func (s *connectSource) readFile(name string) error {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -82,6 +87,9 @@ func (s *connectSource) readEnv(lookup func(string) (string, bool)) error {
 	text("UPSTREAM_URL", &s.Upstream.URL)
 	text("UPSTREAM_PROTOCOL_VERSION", &s.Upstream.ProtocolVersion)
 	text("LOG_LEVEL", &s.Log.Level)
+	if err := s.OAuth2.readEnv(lookup); err != nil {
+		return err
+	}
 	if value, _ := lookup("UPSTREAM_TIMEOUT_MS"); value != "" {
 		ms, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32)
 		if err != nil {
