@@ -108,7 +108,7 @@ func (s *Session) ready(ctx context.Context) (*link, error) {
 		case s.state == Idle:
 			s.rouse()
 			return false
-		case (s.state == Waiting || s.state == Parked) && !asked && s.common.health.hurry():
+		case (s.state == Waiting || s.state == Parked || s.state == SignIn) && !asked && s.common.health.hurry():
 			asked = true
 			s.expect()
 			return false

@@ -15,6 +15,8 @@
 //   - All attempts in vain, and sessions that ended soon without an answer to a call, are paid from a budget of
 //     requests: 60, and 150 more in a day. Without credit nobody tries the server, whoever calls.
 //   - 401, and 403 at the handshake, park the server: nobody tries it before [Session.Retry], or other settings.
+//   - A server that a person has to sign in to first is held in the same way (hold.go), until somebody has, in any
+//     process: then all sessions come back by themselves.
 //   - 429, and 503 with Retry-After, are waited for as told, an hour at most. Calls are not held back for it and
 //     never repeated.
 //   - A wire over HTTP that was not reached 5 times in a row is given up.

@@ -25,7 +25,7 @@ func (h *health) learn(err error, kind hold, woken <-chan struct{}) {
 		return
 	}
 	h.err, h.held, h.woken = err, kind, nil
-	if kind != free || unavailable(err) {
+	if kind != free || concernsCredentials(err) {
 		h.woken = woken
 	}
 }
@@ -41,11 +41,10 @@ func (h *health) rouse() {
 
 // refusal says what an error that ended a handshake tells of the credentials.
 func refusal(err error) hold {
-	status := statusOf(err)
-	switch _, rejected := errors.AsType[*auth.RefusedError](err); {
+	switch status := statusOf(err); {
 	case wantsPerson(err):
 		return signIn
-	case rejected, status != nil && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden):
+	case transport.Denied(err), status != nil && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden):
 		return parked
 	}
 	return free
@@ -60,12 +59,6 @@ func wantsPerson(err error) bool {
 	_, login := errors.AsType[*auth.LoginRequiredError](err)
 	_, more := errors.AsType[*auth.StepUpRequiredError](err)
 	return login || more
-}
-
-// unavailable reports whether there are no credentials because whoever gives them out was not reached.
-func unavailable(err error) bool {
-	_, ok := errors.AsType[*auth.UnavailableError](err)
-	return ok
 }
 
 // concernsCredentials reports whether an error is one of package auth.

@@ -241,6 +241,25 @@ func TestM25UnavailableWaits(t *testing.T) {
 	})
 }
 
+// M32: a server that refuses tokens that were just issued for it is tried again, later and later.
+func TestM32RefusedTokensWait(t *testing.T) {
+	m := &mood{}
+	m.set(200, "")
+	inBubble(t, config.Server{Transport: config.HTTPFirst}, m.ServeHTTP, func(b *bubble) {
+		p := b.withPurse(&auth.RefusedError{Server: "s", ID: auth.IDTokenRefused, Reason: "rejects tokens", Advice: "explain"})
+		s, release := b.open()
+		defer release()
+		b.state(s, Waiting)
+		p.set(nil)
+		time.Sleep(longWait) //nolint:forbidigo // fake time
+		b.state(s, Ready)
+		p.set(&auth.RefusedError{Server: "s", ID: auth.IDTokenRefused, Reason: "rejects tokens", Advice: "explain"})
+		_, err := b.call(b.t.Context(), s, protocol.ToolsCall)
+		wants(b.t, err, "rejects tokens", "[PLAIT-AUTH-008]")
+		b.state(s, Ready)
+	})
+}
+
 // A sign-in during an attempt that fails for want of it is not overlooked.
 func TestSignInDuringTheAttempt(t *testing.T) {
 	m := &mood{}

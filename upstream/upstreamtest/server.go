@@ -64,11 +64,16 @@ const everything = `{"tools":{"listChanged":true},"prompts":{"listChanged":true}
 // Start serves until the test ends.
 func (s *Server) Start(tb testing.TB) *Server {
 	tb.Helper()
-	s.sessions, s.news = map[string]*session{}, make(chan struct{})
-	srv := httptest.NewServer(s)
+	srv := httptest.NewServer(s.Make())
 	tb.Cleanup(srv.Close)
 	tb.Cleanup(srv.CloseClientConnections)
 	s.URL = srv.URL + "/mcp"
+	return s
+}
+
+// Make prepares the server for being the handler of somebody else's HTTP server.
+func (s *Server) Make() *Server {
+	s.sessions, s.news = map[string]*session{}, make(chan struct{})
 	return s
 }
 
