@@ -23,13 +23,6 @@ const (
 	fromCommand    = "command"
 )
 
-const (
-	// serviceAccountToken is where Kubernetes puts the token of a pod's service account, when no other is projected.
-	serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
-	// gitLabVariable is the name that the documentation of plait gives an id_tokens entry.
-	gitLabVariable = "PLAIT_ID_TOKEN"
-)
-
 // Source is where an assertion comes from.
 type Source struct {
 	Assertion config.Assertion
@@ -59,18 +52,10 @@ func (s Source) read(ctx context.Context) (string, error) {
 	case fromGitHub:
 		return s.gitHub(ctx)
 	case fromGitLab:
-		if a.Env == "" {
-			a.Env = gitLabVariable
-		}
 		return s.variable(a.Env, "name it under id_tokens of the job, and that name in env")
 	case fromEnv:
 		return s.variable(a.Env, "set it")
-	case fromKubernetes:
-		if a.File == "" {
-			a.File = serviceAccountToken
-		}
-		return readToken(a.File)
-	case fromFile:
+	case fromFile, fromKubernetes:
 		return readToken(a.File)
 	case fromCommand:
 		if len(a.Command) == 0 {

@@ -44,7 +44,7 @@ func TestJWTBearer(t *testing.T) {
 	defer platform.Close()
 	vars := map[string]string{
 		"ACTIONS_ID_TOKEN_REQUEST_URL": platform.URL + "/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": canary,
-		"PLAIT_ID_TOKEN": "gitlab", "MINE": "mine\n",
+		"MINE": "mine\n",
 	}
 	file := write(t, "token", "projected\n")
 	for name, c := range map[string]struct {
@@ -53,8 +53,7 @@ func TestJWTBearer(t *testing.T) {
 	}{
 		"GitHub":             {config.Assertion{From: "github-actions", Audience: "api://x"}, "for api://x"},
 		"GitHub, the issuer": {config.Assertion{From: "github-actions"}, "for " + s.URL},
-		"GitLab":             {config.Assertion{From: "gitlab"}, "gitlab"},
-		"GitLab, named":      {config.Assertion{From: "gitlab", Env: "MINE"}, "mine"},
+		"GitLab":             {config.Assertion{From: "gitlab", Env: "MINE"}, "mine"},
 		"Kubernetes":         {config.Assertion{From: "kubernetes", File: file}, "projected"},
 		"file":               {config.Assertion{From: "file", File: file}, "projected"},
 		"env":                {config.Assertion{From: "env", Env: "MINE"}, "mine"},
@@ -98,7 +97,7 @@ func TestAssertFails(t *testing.T) {
 		"GitHub in clear":         {config.Assertion{From: "github-actions"}, request("http://actions.example/x?" + canary), "not an https URL"},
 		"GitHub says no":          {config.Assertion{From: "github-actions"}, request(echo.URL + "/x?" + canary), "no id for Bearer [redacted]"},
 		"GitHub points elsewhere": {config.Assertion{From: "github-actions"}, request(redirect.URL), "redirects to elsewhere.example/"},
-		"GitLab":                  {config.Assertion{From: "gitlab"}, nil, "PLAIT_ID_TOKEN is not set"},
+		"GitLab":                  {config.Assertion{From: "gitlab", Env: "GITLAB_OIDC_TOKEN"}, nil, "GITLAB_OIDC_TOKEN is not set"},
 		"env":                     {config.Assertion{From: "env", Env: "X"}, map[string]string{"X": ""}, "X is not set"},
 		"empty":                   {config.Assertion{From: "env", Env: "X"}, map[string]string{"X": " \n"}, "empty"},
 		"no file":                 {config.Assertion{From: "file", File: filepath.Join(t.TempDir(), "none")}, nil, "none"},
@@ -127,7 +126,7 @@ func TestTokenExchange(t *testing.T) {
 	e := newEndpoint(t, s.URL, config.GrantTokenExchange)
 	e.LookupEnv = from(map[string]string{"SUBJECT": "subject"})
 	e.Identity.Subject = config.Assertion{From: "env", Env: "SUBJECT"}
-	e.Identity.Audience = "api"
+	e.Identity.Audience, e.Identity.SubjectTokenType = "api", "urn:ietf:params:oauth:token-type:access_token"
 	token, err := e.TokenExchange(t.Context(), nil, "https://mcp.example/mcp")
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 const (
 	urnJWT      = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	urnExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
-	urnAccess   = "urn:ietf:params:oauth:token-type:access_token"
 	urnIdentity = "urn:ietf:params:oauth:token-type:id_token"
 	urnIDJAG    = "urn:ietf:params:oauth:token-type:id-jag"
 )
@@ -78,7 +77,7 @@ func (e *Endpoint) TokenExchange(ctx context.Context, scopes []string, resource 
 	}
 	params := asked(urnExchange, scopes, resource)
 	params.Set("subject_token", subject)
-	params.Set("subject_token_type", cmp.Or(e.Identity.SubjectTokenType, urnAccess))
+	params.Set("subject_token_type", e.Identity.SubjectTokenType)
 	set(params, "requested_token_type", e.Identity.RequestedTokenType)
 	set(params, "audience", e.Identity.Audience)
 	return e.token(ctx, request{params: params})
