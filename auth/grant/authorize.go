@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,16 +48,16 @@ func (e *Endpoint) AuthorizeURL(a Authorize) (string, error) {
 	}
 	query := u.Query()
 	if len(a.Scopes) > 0 {
-		query.Set(e.scopeParam(), joinScopes(a.Scopes))
+		query.Set(cmp.Or(e.Identity.ScopeParam, "scope"), joinScopes(a.Scopes))
 	}
 	for _, r := range a.Resources {
 		query.Add("resource", r)
 	}
-	for name, value := range e.authorizeParams() {
+	for name, value := range e.Identity.AuthorizeParams {
 		if isOurs(name) {
 			return "", &SetupError{Key: "authorizeParams", Err: fmt.Errorf("%s is set by plait; remove it", name)}
 		}
-		query.Set(name, value)
+		query.Set(name, value.Reveal())
 	}
 	u.RawQuery, u.Fragment = query.Encode(), ""
 	return u.String(), nil

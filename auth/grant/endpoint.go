@@ -30,6 +30,8 @@ type Endpoint struct {
 	HTTP     *http.Client
 	Metadata *discovery.Metadata
 	Client   *register.Client
+	// Identity says how to go about it, with what is known of the provider of the server in it
+	// (discovery.WithPreset).
 	Identity *config.Identity
 	// LookupEnv is where assertions look for variables; nil for none.
 	LookupEnv func(string) (string, bool)
@@ -114,7 +116,7 @@ func (e *Endpoint) send(ctx context.Context, r request, do sender) (*wire, error
 		return nil, err
 	}
 	defer done()
-	w := &wire{next: next, path: e.tokenPath(), finish: r.finish}
+	w := &wire{next: next, path: e.Identity.TokenPath, finish: r.finish}
 	sending, stop := w.context(ctx)
 	defer stop()
 	err = do(context.WithValue(sending, oauth2.HTTPClient, w.client()), p)

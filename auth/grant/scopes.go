@@ -65,7 +65,7 @@ func (e *Endpoint) Narrower(scopes []string) ([]string, bool) {
 
 // Resource returns the `resource` parameter (RFC 8707): what was published, byte for byte, or what the identity says.
 // It is "" for none: where the identity says omit, or by itself when a scope names the resource already, as those of
-// Entra ID do, which then takes no other, and at Cognito, which knows none.
+// Entra ID do, which then takes no other.
 func (e *Endpoint) Resource(published string, scopes []string) string {
 	switch policy := e.Identity.Resource; policy {
 	case wordOmit:
@@ -76,7 +76,7 @@ func (e *Endpoint) Resource(published string, scopes []string) string {
 		named := func(scope string) bool {
 			return published != "" && strings.HasPrefix(scope, strings.TrimSuffix(published, "/")+"/")
 		}
-		if e.provider() == cognito || slices.ContainsFunc(scopes, named) {
+		if slices.ContainsFunc(scopes, named) {
 			return ""
 		}
 		return published
