@@ -186,6 +186,8 @@ func patterns() []pattern {
 		when("?", "&", ";", `\u0026`).find(`(?i)((?:[?&;]|\\u0026)(?:`+inQuery+`)=)[^&\s"'#;\\]+`, `${1}`+redacted),
 		when("token", "secret", "key", "passw", "passphrase", "verifier").
 			find(`(?i)(`+start+`(?:[\w-]*[_-])?(?:`+inText+`)\\*["']?\s*[=:]\s*\\*["']?)[^\s"'\\,;&]{6,}`, `${1}`+redacted),
+		when("code", "state", "nonce", "verifier", "assertion").
+			find(`(?i)(`+start+`(?:[\w-]*[_-])?(?:code|state|nonce|verifier|assertion)\\*["']?\s*[=:]\s*\\*["']?)[\w.~+/%-]{22,}=*`, `${1}`+redacted),
 		when("eyj").find(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`, redacted),
 		when("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "xox", "glpat-").
 			find(`\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|glpat-)[\w-]{10,}`, redacted),

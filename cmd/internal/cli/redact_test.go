@@ -40,6 +40,11 @@ func TestRedactorTakesOutWhatLooksLikeASecret(t *testing.T) {
 		"Proxy-Authorization: Basic " + canary,
 		"eyJhbGciOiJub25l.eyJzdWIiOiJ" + canary + "." + canary,
 		"ghp_" + strings.Repeat("a", 20) + canary,
+		"code=" + strings.Repeat("a", 20) + canary + "&x=y",
+		`{"state":"` + canary + strings.Repeat("a", 20) + `"}`,
+		"device_code: " + canary + strings.Repeat("a", 20),
+		"client_assertion=" + canary + strings.Repeat("a", 20),
+		"code_verifier=" + canary,
 	} {
 		got := r.clean(line)
 		if strings.Contains(got, canary) {
@@ -59,6 +64,8 @@ func TestRedactorLeavesTheRest(t *testing.T) {
 		"token expired; author=someone",
 		"GET https://example.com/mcp?page=2",
 		"mail someone@example.com",
+		"exit code=2 state=needs_sign_in",
+		`{"state":"misconfigured","code":"PLAIT-AUTH-001"}`,
 		`{"progressToken":"0123456789abcdef","progress":1,"max_tokens":100000}`,
 		"plait.yaml:4:15: mcpServers.b.headers.Authorization: variable TOKEN is not set",
 		"plait.yaml:4:15: mcpServers.b.env.API_KEY: variable API_KEY is not set",
