@@ -241,7 +241,7 @@ func TestExamples(t *testing.T) {
 			t.Error(err)
 		}
 		for _, profile := range []string{"", "review", "offline"} {
-			cfg, err := config.Load(t.Context(), filepath.Join(folder, "plait.yaml"), config.Options{LookupEnv: environment, Profile: profile})
+			cfg, err := config.Load(t.Context(), filepath.Join(folder, "plait.yaml"), config.Options{LookupEnv: environment, Profile: profile, Keyring: keyring})
 			if profile != "" && err != nil && strings.Contains(err.Error(), config.IDProfile) {
 				continue
 			}
