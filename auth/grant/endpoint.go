@@ -25,7 +25,7 @@ const limit = 30 * time.Second
 // Endpoint is the token endpoint of one authorization server, as one client. Any goroutine may use it, as long as
 // nobody changes its fields.
 type Endpoint struct {
-	// HTTP reaches the server. Its transport trusts what the MCP server's does and goes through the same proxy, but
+	// HTTP reaches the server. Its transport, which is never nil, trusts what the MCP server's does and goes through the same proxy, but
 	// attaches no token. For tls_client_auth it is an *http.Transport, or has WithCertificate.
 	HTTP     *http.Client
 	Metadata *discovery.Metadata
@@ -176,7 +176,7 @@ func (w *wire) refused(r request, err error, secrets []string) error {
 			e.Cause = fmt.Errorf("it answers %d with a page instead of a token", w.status)
 		}
 		return e
-	case w.page && w.status != http.StatusUnauthorized:
+	case w.page:
 		e.Temporary, e.MaybeSpent = true, w.status >= http.StatusInternalServerError
 		e.Cause = fmt.Errorf("it answers %d with a page instead of a token", w.status)
 		return e

@@ -54,6 +54,7 @@ func TestM25RefreshInTrouble(t *testing.T) {
 		"200 page":                {says(http.StatusOK, "text/html", page), "200 with a page", 0, true},
 		"200 page of no type":     {says(http.StatusOK, "application/json", " \n"+page), "200 with a page", 0, true},
 		"403 page of a portal":    {says(http.StatusForbidden, "text/html", page), "403 with a page", 0, false},
+		"401 page":                {says(http.StatusUnauthorized, "text/html", page), "401 with a page", 0, false},
 		"200 without a token":     {says(http.StatusOK, "application/json", `{"hello":"`+canary+`"}`), "no token", 0, true},
 		"200 and nothing":         {says(http.StatusOK, "application/json", ``), "no token", 0, true},
 		"429 with Retry-After": {func(w http.ResponseWriter, _ *http.Request) {
@@ -253,7 +254,6 @@ func TestRefused(t *testing.T) {
 		"ok: false, no more":    {says(http.StatusOK, object, `{"ok":false,"access_token":"x"}`), "", "error"},
 		"client":                {says(http.StatusUnauthorized, object, `{"error":"invalid_client"}`), "client", "invalid_client"},
 		"401 and nothing":       {says(http.StatusUnauthorized, "text/plain", `no`), "client", "401 Unauthorized"},
-		"401 and a page":        {says(http.StatusUnauthorized, "text/html", `<html>`), "client", "401"},
 		"Supabase, 422":         {says(http.StatusUnprocessableEntity, object, `{"message":"Unrecognized client_id"}`), "client", "Unrecognized client_id"},
 		"error is an object":    {says(http.StatusBadRequest, object, `{"error":{"status":"INVALID_ARGUMENT","message":"bad"}}`), "", "INVALID_ARGUMENT (\"bad\")"},
 		"a sentence for code":   {says(http.StatusBadRequest, object, `{"error":"you used `+canary+`"}`), "", "400 Bad Request"},
