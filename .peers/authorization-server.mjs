@@ -6,6 +6,7 @@
 //   AS_TLS_CERT/AS_TLS_KEY/AS_TLS_CA              adds an https listener with mTLS on the token endpoint
 //   AS_CIMD=url=file,...                          client_id documents served in-process instead of over the network
 //   AS_RESOURCE=url,…  further resources that tokens may be asked for (a server that plait is to guard)
+//   AS_TRUST=issuer    whose JWTs get a token for the client "actions" (RFC 7523); its keys are at issuer/.well-known/jwks
 //   AS_FORMS=1         login and consent as HTML pages with a form and a button, for a real browser
 //   AS_HIDE=a,b        metadata fields to delete (quirks: code_challenge_methods_supported, ...)
 import http from 'node:http';
@@ -108,6 +109,18 @@ const provider = new Provider(issuer, {
             response_types: [],
             token_endpoint_auth_method: 'tls_client_auth',
             tls_client_certificate_bound_access_tokens: true,
+            scope: SCOPES,
+          },
+        ]
+      : []),
+    ...(E.AS_TRUST
+      ? [
+          {
+            client_id: 'actions',
+            token_endpoint_auth_method: 'none',
+            grant_types: ['urn:ietf:params:oauth:grant-type:jwt-bearer'],
+            redirect_uris: [],
+            response_types: [],
             scope: SCOPES,
           },
         ]
@@ -236,6 +249,7 @@ const TE = 'urn:ietf:params:oauth:grant-type:token-exchange',
   JB = 'urn:ietf:params:oauth:grant-type:jwt-bearer',
   JAG = 'urn:ietf:params:oauth:token-type:id-jag';
 const pub = await jose.importJWK(pubJwk, 'RS256');
+const trusted = E.AS_TRUST && jose.createRemoteJWKSet(new URL(E.AS_TRUST + '/.well-known/jwks'));
 provider.registerGrantType(
   TE,
   async (ctx) => {
@@ -270,7 +284,12 @@ provider.registerGrantType(
     const { params, client } = ctx.oidc;
     let v;
     try {
-      v = await jose.jwtVerify(params.assertion, pub, { audience: issuer, typ: 'oauth-id-jag+jwt' });
+      if (E.AS_TRUST && jose.decodeJwt(params.assertion).iss === E.AS_TRUST) {
+        const { payload } = await jose.jwtVerify(params.assertion, trusted, { audience: issuer, issuer: E.AS_TRUST });
+        v = {
+          payload: { sub: payload.sub, client_id: client.clientId, resource: params.resource, scope: params.scope },
+        };
+      } else v = await jose.jwtVerify(params.assertion, pub, { audience: issuer, typ: 'oauth-id-jag+jwt' });
     } catch {
       throw new errors.InvalidGrant('assertion invalid');
     }
@@ -286,7 +305,7 @@ provider.registerGrantType(
       .sign(privateKey);
     ctx.body = { access_token: at, token_type: 'Bearer', expires_in: TTL, scope: v.payload.scope };
   },
-  ['assertion', 'scope'],
+  ['assertion', 'scope', 'resource'],
 );
 
 const cb = provider.callback();

@@ -125,7 +125,7 @@ type ClientAuth struct {
 type Assertion struct {
 	// From is github-actions, gitlab, kubernetes, file, env or command; "" when there is no assertion.
 	From     string      `koanf:"from"`
-	Audience string      `koanf:"audience"` // github-actions: whom it is for; "" is the issuer
+	Audience string      `koanf:"audience"` // github-actions: whom it is for; never ""
 	File     string      `koanf:"file"`     // file and kubernetes; absolute
 	Env      string      `koanf:"env"`      // env and gitlab: the name of the variable
 	Command  CommandLine `koanf:"command"`  // command

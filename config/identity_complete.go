@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -49,8 +50,9 @@ func (c identityCheck) complete() {
 	c.word(&i.Bearer, []string{"bearer"}, "accessToken", "idToken")
 	c.word(&i.Provider, []string{"provider"}, append([]string{""}, Providers()...)...)
 	c.completeAuth(&i.Auth, "auth")
-	c.completeAssertion(&i.Assertion, "assertion")
-	c.completeAssertion(&i.Subject, "subject")
+	issuer := cmp.Or(i.Issuer, i.TokenEndpoint)
+	c.completeAssertion(&i.Assertion, issuer, "assertion")
+	c.completeAssertion(&i.Subject, issuer, "subject")
 	i.SubjectTokenType, i.RequestedTokenType = urn(i.SubjectTokenType), urn(i.RequestedTokenType)
 	if i.Grant == GrantTokenExchange && i.SubjectTokenType == "" {
 		i.SubjectTokenType = urnPrefix + "jwt"
@@ -60,7 +62,7 @@ func (c identityCheck) complete() {
 	}
 	if p := i.IDP; p != nil {
 		c.completeAuth(&p.Auth, "idp", "auth")
-		c.completeAssertion(&p.IDToken, "idp", "idToken")
+		c.completeAssertion(&p.IDToken, cmp.Or(p.Issuer, p.TokenEndpoint), "idp", "idToken")
 		p.SubjectTokenType = urn(p.SubjectTokenType)
 		if p.SubjectTokenType == "" {
 			p.SubjectTokenType = urnPrefix + "id_token"
@@ -99,10 +101,13 @@ func (c identityCheck) completeAuth(a *ClientAuth, keys ...string) {
 	c.absolute(&a.CertKey, at("certKey")...)
 }
 
-func (c identityCheck) completeAssertion(a *Assertion, keys ...string) {
+// completeAssertion fills in what an assertion for that issuer does not say.
+func (c identityCheck) completeAssertion(a *Assertion, issuer string, keys ...string) {
 	at := func(key string) []string { return append(slices.Clone(keys), key) }
 	c.word(&a.From, at("from"), "", "github-actions", "gitlab", "kubernetes", "file", "env", "command")
 	switch {
+	case a.From == "github-actions" && a.Audience == "":
+		a.Audience = issuer
 	case a.From == "gitlab" && a.Env == "":
 		a.Env = gitlabVariable
 	case a.From == "kubernetes" && a.File == "":

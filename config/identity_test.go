@@ -55,7 +55,7 @@ identities:
   actions:
     grant: jwt_bearer
     tokenEndpoint: https://as.example/token
-    assertion: {from: github-actions, audience: https://as.example}
+    assertion: {from: github-actions}
   exchange:
     grant: token_exchange
     issuer: https://as.example
@@ -98,7 +98,7 @@ identities:
 	})
 	add("actions", config.GrantJWTBearer, func(i *config.Identity) {
 		i.TokenEndpoint = "https://as.example/token"
-		i.Assertion = config.Assertion{From: "github-actions", Audience: "https://as.example"}
+		i.Assertion = config.Assertion{From: "github-actions", Audience: "https://as.example/token"}
 	})
 	add("exchange", config.GrantTokenExchange, func(i *config.Identity) {
 		i.Issuer, i.Audience = "https://as.example", "mcp"

@@ -16,7 +16,7 @@ func identityMeanings() map[string]map[string]meaning {
 		"Assertion": {
 			"from": says("where the token comes from, anew each time").
 				of("github-actions", "gitlab", "kubernetes", "file", "env", "command").or("needed"),
-			"audience": says("github-actions: whom the token is for").or("the issuer"),
+			"audience": says("github-actions: whom the token is for").or("issuer, else tokenEndpoint"),
 			"file":     says("file, kubernetes: the path of the file that holds it").or("kubernetes: that of the service account"),
 			"env":      says("env, gitlab: the variable that holds it").or("gitlab: " + gitlabVariable),
 			"command":  says("command: a program that prints it, with its arguments; no shell").or("none"),
