@@ -49,6 +49,9 @@ func (b *Broker) hosts(port int) map[string]bool {
 	if public, err := url.Parse(b.callback.PublicURL); err == nil && public.Host != "" {
 		hosts[strings.ToLower(public.Host)] = true
 	}
+	if port == 80 { // browsers leave it out
+		hosts["127.0.0.1"], hosts["[::1]"], hosts["localhost"] = true, true, true
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for uri, t := range b.targets {
@@ -93,17 +96,16 @@ func (b *Broker) refuse(w http.ResponseWriter, status int) {
 
 // answerCallback answers the redirect of an authorization server.
 func (b *Broker) answerCallback(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	var end *record
 	answer, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || !answer.Has("state") {
-		if r.URL.Path == callbackPath {
-			show(w, http.StatusBadRequest, stalePage())
-			return
-		}
-		b.refuse(w, http.StatusNotFound)
-		return
+	if err != nil {
+		err = ErrStale
+	} else {
+		end, err = b.complete(ctx, r.URL.Path, answer)
 	}
-	end, err := b.complete(ctx, r.URL.Path, answer)
 	switch {
+	case errors.Is(err, errPath), errors.Is(err, ErrStale) && !b.hasPath(r.URL.Path):
+		b.refuse(w, http.StatusNotFound)
 	case errors.Is(err, ErrStale):
 		b.odd.count.Add(1)
 		show(w, http.StatusBadRequest, stalePage())
@@ -115,6 +117,21 @@ func (b *Broker) answerCallback(ctx context.Context, w http.ResponseWriter, r *h
 	default:
 		show(w, statusOf(end), endPage(end))
 	}
+}
+
+// hasPath reports whether answers come in at path.
+func (b *Broker) hasPath(path string) bool {
+	if path == callbackPath {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range b.targets {
+		if t.path == path {
+			return true
+		}
+	}
+	return false
 }
 
 // hasPage reports whether there is a page to go back to.

@@ -16,6 +16,9 @@ import (
 // exchangeTimeout is how long Finish may take.
 const exchangeTimeout = time.Minute
 
+// errPath says that an answer came in elsewhere than the authorization server was told.
+var errPath = errors.New("an answer at another path than that of the redirect URI")
+
 // maxAnswer is how long a parameter of an answer may be.
 const maxAnswer = 4 << 10
 
@@ -23,17 +26,9 @@ const maxAnswer = 4 << 10
 // belongs to no sign-in that is under way, which stays as it is; else how the sign-in ended, which has been saved for
 // all who wait. path is where the answer came in, "" when a person brought it.
 func (b *Broker) complete(ctx context.Context, path string, answer url.Values) (*record, error) {
-	r, generation, err := b.lookUp(ctx, path, answer)
+	r, err := b.claim(ctx, path, answer)
 	if err != nil {
 		return nil, err
-	}
-	// from here on the answer is used: whoever else has the same one comes too late
-	r.Phase, r.Since = exchanging, time.Now()
-	if _, err := b.store.Save(ctx, store.Pending, r.Pending.ID, generation, r); err != nil {
-		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-			return nil, ErrStale
-		}
-		return nil, fmt.Errorf("save the sign-in: %w", err)
 	}
 	end := b.judge(ctx, r, answer)
 	if err := b.store.Put(context.WithoutCancel(ctx), store.Pending, r.Pending.ID, end); err != nil {
@@ -41,6 +36,25 @@ func (b *Broker) complete(ctx context.Context, path string, answer url.Values) (
 	}
 	b.nudge()
 	return end, nil
+}
+
+// claim marks the sign-in that an answer belongs to as answered: whoever else has the same answer comes too late.
+func (b *Broker) claim(ctx context.Context, path string, answer url.Values) (*record, error) {
+	for {
+		r, generation, err := b.lookUp(ctx, path, answer)
+		if err != nil {
+			return nil, err
+		}
+		r.Phase, r.Since = exchanging, time.Now()
+		_, err = b.store.Save(ctx, store.Pending, r.Pending.ID, generation, r)
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			continue // another answer was first, or something else of the record was changed: look again
+		case err != nil:
+			return nil, fmt.Errorf("save the sign-in: %w", err)
+		}
+		return r, nil
+	}
 }
 
 // lookUp returns the sign-in that an answer belongs to.
@@ -56,10 +70,10 @@ func (b *Broker) lookUp(ctx context.Context, path string, answer url.Values) (*r
 		return nil, 0, ErrStale
 	case err != nil:
 		return nil, 0, fmt.Errorf("look for the sign-in: %w", err)
-	case !r.open(),
-		subtle.ConstantTimeCompare([]byte(state), []byte(r.Pending.State)) != 1,
-		path != "" && path != r.Pending.Path:
+	case !r.open(), subtle.ConstantTimeCompare([]byte(state), []byte(r.Pending.State)) != 1:
 		return nil, 0, ErrStale
+	case path != "" && path != r.Pending.Path:
+		return nil, 0, errPath
 	}
 	return r, generation, nil
 }

@@ -15,6 +15,9 @@ var ErrCanceled = errors.New("the sign-in was called off")
 // ErrStale says that an answer belongs to no sign-in that is under way: its state is unknown, or was used.
 var ErrStale = errors.New("this sign-in link is no longer valid")
 
+// errClosed says that the broker was closed while a sign-in was under way.
+var errClosed = errors.New("plait is ending; the sign-in was not waited for any longer")
+
 // DeniedError says that the person, or the authorization server for the person, declined (access_denied).
 type DeniedError struct{ Identity string }
 

@@ -38,13 +38,17 @@ func (f *Flow) Wait(ctx context.Context) error {
 	case <-f.done:
 		return f.err
 	case <-ctx.Done():
+	case <-f.broker.kept:
 	}
 	select {
 	case <-f.done:
 		return f.err
 	default:
+	}
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	return errClosed
 }
 
 // Visited reports whether a person has gone on from our page to the authorization server and is at it still.

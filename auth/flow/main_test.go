@@ -2,9 +2,11 @@ package flow_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,7 +23,34 @@ import (
 // hung bounds what would otherwise wait for ever.
 const hung = 30 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// leaderRole is the variable that makes this test binary a process that begins a sign-in in the folder of its value,
+// prints the address of its answer, and waits to be killed.
+const leaderRole = "PLAIT_TEST_LEADER"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(leaderRole); dir != "" {
+		lead(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func lead(dir string) {
+	s, err := store.Open(store.Options{Credentials: config.Credentials{Store: "file", Path: dir}})
+	if err != nil {
+		panic(err)
+	}
+	b := flow.NewBroker(context.Background(), flow.Options{Store: s})
+	uri, err := b.RedirectURI(context.Background(), flow.Redirect{AnyPort: true})
+	if err != nil {
+		panic(err)
+	}
+	p := &flow.Pending{State: flow.NewState(), Verifier: "verifier-work", RedirectURI: uri, Identity: "work", GrantKey: "grant-work", AuthorizeURL: issuer}
+	if _, err := b.Begin(context.Background(), p); err != nil {
+		panic(err)
+	}
+	fmt.Fprintln(os.Stdout, answer(p, "code", "c"))
+	select {}
+}
 
 // issuer is the authorization server of all sign-ins here; nobody asks it.
 const issuer = "https://login.example.com/tenant"

@@ -1,11 +1,11 @@
 package flow
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -67,7 +67,6 @@ func start(ctx context.Context, argv []string) error {
 	// the browser outlives the context: whoever stops plait does not want to lose the page
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
 	apart(cmd)
-	said := &bytes.Buffer{}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("open a browser: %w", err)
 	}
@@ -78,7 +77,7 @@ func start(ctx context.Context, argv []string) error {
 	select {
 	case err := <-ended:
 		if err != nil {
-			return fmt.Errorf("open a browser with %s: %w%s", argv[0], err, said)
+			return fmt.Errorf("open a browser with %s: %w", filepath.Base(argv[0]), err)
 		}
 	case <-timer.C:
 	case <-ctx.Done():
@@ -88,44 +87,49 @@ func start(ctx context.Context, argv []string) error {
 
 // openers returns the commands that would show url, the best first.
 func openers(env Env, url string) [][]string {
-	if own := env.get("BROWSER"); own != "" {
-		return named(own, url, env.goos())
+	own := env.get("BROWSER")
+	if own == "none" || own == "false" {
+		return nil
+	}
+	if all := named(own, url, env.goos()); len(all) > 0 {
+		return all
 	}
 	var all [][]string
-	add := func(words ...string) {
-		if path, err := exec.LookPath(words[0]); err == nil || env.goos() != runtime.GOOS {
-			if err == nil {
-				words[0] = path
-			}
-			all = append(all, append(words, url))
+	for _, words := range system(env) {
+		if path, err := exec.LookPath(words[0]); err == nil {
+			words[0] = path
+		} else if env.goos() == runtime.GOOS {
+			continue
 		}
-	}
-	remote := env.get("SSH_CONNECTION") != "" || env.get("SSH_TTY") != ""
-	switch env.goos() {
-	case "darwin":
-		if !remote {
-			add("/usr/bin/open")
-		}
-	case "windows":
-		if !remote {
-			add("rundll32.exe", "url.dll,FileProtocolHandler")
-		}
-	default:
-		if env.get("WSL_DISTRO_NAME") != "" || env.get("WSL_INTEROP") != "" {
-			add("wslview")
-			add("rundll32.exe", "url.dll,FileProtocolHandler")
-		}
-		if env.get("DISPLAY") != "" || env.get("WAYLAND_DISPLAY") != "" {
-			add("xdg-open")
-			add("gio", "open")
-			add("x-www-browser")
-		}
+		all = append(all, append(words, url))
 	}
 	return all
 }
 
-// named returns the commands that $BROWSER lists, with colons between them but on Windows. "%s" in one stands for
-// the URL, which comes last otherwise. "none" and "false" mean that there is no browser.
+// system returns the commands of the system that show a URL after them, where a person would see it.
+func system(env Env) [][]string {
+	remote := env.get("SSH_CONNECTION") != "" || env.get("SSH_TTY") != ""
+	rundll := []string{"rundll32.exe", "url.dll,FileProtocolHandler"}
+	switch {
+	case env.goos() == "darwin" && !remote:
+		return [][]string{{"/usr/bin/open"}}
+	case env.goos() == "windows" && !remote:
+		return [][]string{rundll}
+	case env.goos() == "darwin" || env.goos() == "windows":
+		return nil
+	}
+	var all [][]string
+	if env.get("WSL_DISTRO_NAME") != "" || env.get("WSL_INTEROP") != "" {
+		all = append(all, []string{"wslview"}, rundll)
+	}
+	if env.get("DISPLAY") != "" || env.get("WAYLAND_DISPLAY") != "" {
+		all = append(all, []string{"xdg-open"}, []string{"gio", "open"}, []string{"x-www-browser"})
+	}
+	return all
+}
+
+// named returns the commands that $BROWSER lists, with colons between them but on Windows and that exist. "%s" in
+// one stands for the URL, which comes last otherwise.
 func named(list, url, goos string) [][]string {
 	if path, err := exec.LookPath(list); err == nil {
 		return [][]string{{path, url}}
@@ -137,7 +141,7 @@ func named(list, url, goos string) [][]string {
 	var all [][]string
 	for _, command := range each {
 		words, err := shellwords.Parse(command)
-		if err != nil || len(words) == 0 || words[0] == "none" || words[0] == "false" {
+		if err != nil || len(words) == 0 {
 			continue
 		}
 		if words[0], err = exec.LookPath(words[0]); err != nil {

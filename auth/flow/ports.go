@@ -59,7 +59,7 @@ func (b *Broker) listen(ctx context.Context, number int) (int, error) {
 		return number, nil
 	}
 	if p.over {
-		return 0, errors.New("listen for the answer of the authorization server: plait is ending")
+		return 0, errClosed
 	}
 	// who has this lock knows that whoever has the lock of a port listens on it: both are done under this one
 	unlock, err := b.store.Lock(ctx, decide)

@@ -79,9 +79,9 @@ func (b *Broker) candidates(want Redirect) (func(port int) target, []int, error)
 	case want.Identity != nil && want.Identity.RedirectURI != "":
 		return ownURI(want.Identity.RedirectURI, port)
 	case b.callback.PublicURL != "":
-		public, err := url.Parse(b.callback.PublicURL)
+		public, err := parseRedirect("auth.callback.publicUrl", b.callback.PublicURL)
 		if err != nil {
-			return nil, nil, fmt.Errorf("auth.callback.publicUrl: %w", err)
+			return nil, nil, err
 		}
 		uri := public.JoinPath(callbackPath).String()
 		return func(p int) target { return target{uri: uri, port: p, path: callbackPath} }, []int{port}, nil
@@ -122,9 +122,9 @@ func (b *Broker) knownPort(uri string) int {
 
 // ownURI is for a redirect URI that is configured: used as it is, but for the port of a loopback address without one.
 func ownURI(uri string, port int) (func(port int) target, []int, error) {
-	u, err := url.Parse(uri)
+	u, err := parseRedirect("redirectURI", uri)
 	if err != nil {
-		return nil, nil, fmt.Errorf("redirectURI: %w", err)
+		return nil, nil, err
 	}
 	path := u.Path
 	if path == "" {
@@ -145,6 +145,19 @@ func ownURI(uri string, port int) (func(port int) target, []int, error) {
 		return nil, nil, fmt.Errorf("redirectURI: %w", err)
 	}
 	return func(p int) target { return target{uri: uri, port: p, path: path} }, []int{own}, nil
+}
+
+// parseRedirect reads a redirect URI of the config: it is https, or on this machine (MCP authorization, "Communication
+// Security"), for the answer goes there in clear otherwise.
+func parseRedirect(key, uri string) (*url.URL, error) {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
+		return nil, fmt.Errorf("%s is not a URL that a browser can be sent to", key)
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return nil, fmt.Errorf("%s has to be https, or http on this machine such as http://127.0.0.1:%d/callback", key, DefaultPort)
+	}
+	return u, nil
 }
 
 // host returns the configured host without brackets.

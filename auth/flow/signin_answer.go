@@ -82,7 +82,7 @@ func (b *Broker) leadOn(ctx context.Context, w http.ResponseWriter, way leading)
 		r := &record{}
 		generation, err := b.store.Load(ctx, store.Pending, way.to.flow, r)
 		if err == nil && r.open() {
-			r.Pending.Page, r.Pending.Chain = way.page, way.chain
+			r.Pending.Page, r.Pending.Chain, r.Visited = way.page, way.chain, true
 			_, err = b.store.Save(ctx, store.Pending, way.to.flow, generation, r)
 		}
 		if err == nil && r.open() {
