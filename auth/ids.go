@@ -18,7 +18,7 @@ const (
 	// IDUnavailable: a token cannot be had or renewed right now; nothing is lost and plait tries again.
 	IDUnavailable = "PLAIT-AUTH-007"
 	// IDTokenRefused: the server refuses tokens that its own authorization server has just issued.
-	IDTokenRefused = "PLAIT-AUTH-008"
+	IDTokenRefused = "PLAIT-AUTH-008" //nolint:gosec // it is no token
 	// IDMoved: the server names another authorization server than the one where the sign-in is from.
 	IDMoved = "PLAIT-AUTH-009"
 	// IDMetadata: the metadata of the server or of its authorization server cannot be trusted or used.

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/plait-mcp/plait/config"
@@ -43,3 +45,155 @@ type IdentityStatus struct {
 
 // Interactive tells whether a person can sign in as the identity.
 func (s *IdentityStatus) Interactive() bool { return s.Grant.NeedsPerson() }
+
+// Status returns what is known of the identities of servers, in the order of their first server. It reads the store and
+// asks nobody else.
+func (m *Manager) Status(ctx context.Context, servers []*config.Server) []IdentityStatus {
+	var all []IdentityStatus
+	index := map[string]int{}
+	for _, server := range servers {
+		if server.URL == "" || server.Identity == nil {
+			continue
+		}
+		s := newSite(m, server, nil)
+		one := m.status(ctx, s)
+		i, known := index[s.who]
+		if !known {
+			index[s.who] = len(all)
+			all = append(all, one)
+			continue
+		}
+		all[i].add(&one)
+	}
+	return all
+}
+
+// add takes the status for another server of the same identity in.
+func (s *IdentityStatus) add(o *IdentityStatus) {
+	s.Servers = append(s.Servers, o.Servers...)
+	if urgency(o.State) > urgency(s.State) {
+		o.Servers = s.Servers
+		*s = *o
+	}
+}
+
+// urgency orders states: those that a person has to do something about come first.
+func urgency(s State) int {
+	return slices.Index([]State{
+		StateAnonymous, StateReady, StateUnavailable, StateNeedsStepUp, StateMisconfigured, StateDeclined, StateNeedsLogin,
+	}, s)
+}
+
+// status returns what is known of the identity of one server.
+func (m *Manager) status(ctx context.Context, s *site) IdentityStatus {
+	i := s.identity
+	out := IdentityStatus{
+		Identity: i.Name, Implicit: i.Implicit, Grant: i.Grant, State: StateAnonymous, Servers: []string{s.server.Name}, Store: m.opts.Store.Backend(),
+	}
+	if len(i.Problems) > 0 {
+		out.State, out.Err, out.Next = StateMisconfigured, i.Problems.Error(), "plait validate"
+		return out
+	}
+	if !s.usesOAuth() {
+		if i.Grant != config.GrantNone {
+			out.State = StateReady
+		}
+		return out
+	}
+	b, err := s.bond(ctx)
+	switch {
+	case err != nil:
+		out.State, out.Err = StateUnavailable, err.Error()
+	case b != nil && b.Grant != "":
+		out.describe(s, b, m.signedIn(ctx, b))
+	case b != nil && b.State == declined:
+		out.State, out.ID, out.Err = StateDeclined, IDDeclined, reasonDeclined
+	case s.isMachine() || s.isGiven():
+		out.State = StateReady
+	case i.Grant != config.GrantAuto || b != nil && b.Found != nil:
+		out.State, out.ID = StateNeedsLogin, IDSignIn
+	}
+	if b != nil && b.Found != nil && out.Issuer == "" {
+		out.Issuer = b.Found.Server.Issuer
+	}
+	out.blame(m.blockedBy(s))
+	if out.Next == "" && (out.State == StateNeedsLogin || out.State == StateNeedsStepUp || out.State == StateDeclined) {
+		out.Next = "plait auth login " + i.Name
+	}
+	return out
+}
+
+// describe adds what a grant tells.
+func (s *IdentityStatus) describe(at *site, b *bond, rec *record) {
+	if rec == nil {
+		s.State, s.ID = StateNeedsLogin, IDSignIn
+		if at.isMachine() || at.isGiven() {
+			s.State, s.ID = StateReady, ""
+		}
+		return
+	}
+	s.Issuer, s.Account, s.SignedIn, s.RefreshEnds = rec.Issuer, rec.Account, rec.SignedIn, rec.RefreshExpires
+	if rec.Client != nil {
+		s.ClientID = rec.Client.ID
+	}
+	if s.Scopes = rec.Granted; s.Scopes == nil {
+		s.Scopes = rec.Asked
+	}
+	s.Refreshable = rec.State == valid && (rec.Refresh != "" || at.isMachine())
+	if t := rec.Tokens[at.resource(b)]; t != nil {
+		s.Expires = t.Expires
+	}
+	switch {
+	case rec.State != valid:
+		need := rec.need()
+		s.State, s.ID, s.Err = StateNeedsLogin, need.id, need.reason
+		if rec.State == declined {
+			s.State = StateDeclined
+		}
+	case !s.Refreshable && !s.Expires.IsZero() && time.Now().After(s.Expires):
+		s.State, s.ID, s.Err = StateNeedsLogin, IDExpired, "the token is over and nothing renews it"
+	case !within(b.Wanted, rec.Asked):
+		s.State, s.ID = StateNeedsStepUp, IDStepUp
+	default:
+		s.State = StateReady
+	}
+}
+
+// blame adds why requests of this process do not reach a server.
+func (s *IdentityStatus) blame(err error) {
+	var state State
+	switch err.(type) { //nolint:errorlint // it is as blame made it
+	case *LoginRequiredError:
+		state = StateNeedsLogin
+	case *StepUpRequiredError:
+		state = StateNeedsStepUp
+	case *RefusedError:
+		state = StateMisconfigured
+	case *UnavailableError:
+		state = StateUnavailable
+	default:
+		return
+	}
+	if urgency(state) <= urgency(s.State) && s.State != StateReady {
+		return
+	}
+	s.State, s.Err = state, err.Error()
+	s.ID, s.Next = Advice(err)
+}
+
+// blockedBy returns why requests of this process do not reach a server, nil when they do as far as is known.
+func (m *Manager) blockedBy(s *site) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for c := range m.clients {
+		if c.site.key() == s.key() {
+			c.mu.Lock()
+			err := c.blocked
+			c.mu.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

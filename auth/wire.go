@@ -33,16 +33,29 @@ const (
 // a request, follows redirects only within the server's origin and those of POST never. The owner calls
 // CloseIdleConnections when the server is not needed any more.
 func HTTP(server *config.Server) (*http.Client, error) {
-	to, err := url.Parse(server.URL)
-	if err != nil {
-		return nil, errors.New("the URL cannot be read") // the error of Parse would show it, and what is secret in it
-	}
-	secure, err := tlsConfig(server)
+	transport, to, err := newTransport(server)
 	if err != nil {
 		return nil, err
 	}
+	client := &http.Client{Transport: transport, CheckRedirect: stayHome}
+	if len(server.Headers) > 0 {
+		client.Transport = newCredentials(transport, to, server.Headers)
+	}
+	return client, nil
+}
+
+// newTransport returns what requests to a server go through, and its URL.
+func newTransport(server *config.Server) (*http.Transport, *url.URL, error) {
+	to, err := url.Parse(server.URL)
+	if err != nil {
+		return nil, nil, errors.New("the URL cannot be read") // the error of Parse would show it, and what is secret in it
+	}
+	secure, err := tlsConfig(server)
+	if err != nil {
+		return nil, nil, err
+	}
 	dialer := &net.Dialer{Timeout: dialTimeout}
-	transport := &http.Transport{
+	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         dialer.DialContext,
 		TLSClientConfig:     secure,
@@ -51,12 +64,7 @@ func HTTP(server *config.Server) (*http.Client, error) {
 		DisableCompression:  true, // it delays the events of a stream
 		MaxIdleConnsPerHost: idleConns,
 		IdleConnTimeout:     idleTimeout,
-	}
-	client := &http.Client{Transport: transport, CheckRedirect: stayHome}
-	if len(server.Headers) > 0 {
-		client.Transport = newCredentials(transport, to, server.Headers)
-	}
-	return client, nil
+	}, to, nil
 }
 
 // tlsConfig returns whom to trust beside the system's authorities, and the certificate to show.

@@ -1,0 +1,245 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/plait-mcp/plait/auth/discovery"
+	"github.com/plait-mcp/plait/auth/grant"
+	"github.com/plait-mcp/plait/config"
+)
+
+// bonded returns the bond that leads to the grant of the client, nil when requests go without a token: only with the
+// identity auto, until the server asks for one.
+func (c *Client) bonded(ctx context.Context) (*bond, error) {
+	c.mu.Lock()
+	b, looked := c.bond, c.looked
+	c.mu.Unlock()
+	if !looked {
+		var err error
+		if b, err = c.lookAgain(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s := c.site
+	switch {
+	case b != nil && b.Grant != "":
+		return b, nil
+	case s.isMachine(), s.isGiven():
+		return c.bind(ctx, nil)
+	case s.identity.Grant == config.GrantAuto:
+		return nil, nil //nolint:nilnil // anonymous
+	case b != nil && b.State == declined:
+		return nil, &needError{IDDeclined, reasonDeclined}
+	}
+	return nil, &needError{IDSignIn, "nobody is signed in"}
+}
+
+// lookAgain reads the bond from the store, nil when there is none that fits the identity as it is configured now.
+func (c *Client) lookAgain(ctx context.Context) (*bond, error) {
+	s := c.site
+	b, err := s.bond(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b != nil {
+		s.m.attend()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bond, c.looked = b, true
+	return b, nil
+}
+
+// bond reads the bond of the site, nil when there is none that fits the identity as it is configured now.
+func (s *site) bond(ctx context.Context) (*bond, error) {
+	b := &bond{}
+	_, err := s.m.opts.Store.Load(ctx, bonds, s.key(), b)
+	if isMissing(err) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the saved sign-in: %w", err)
+	}
+	if !s.fits(b) {
+		return nil, nil //nolint:nilnil // it is another identity's
+	}
+	return b, nil
+}
+
+// fits reports whether a bond was made by the identity as it is configured now.
+func (s *site) fits(b *bond) bool {
+	i := s.identity
+	issuer := ""
+	if b.Found != nil && b.Found.Server != nil {
+		issuer = b.Found.Server.Issuer
+	}
+	switch {
+	case s.isMachine() || s.isGiven():
+		return b.Print == i.Fingerprint()
+	case i.ClientID != "" && b.Client != "" && i.ClientID != b.Client:
+		return false
+	}
+	return i.Issuer == "" || issuer == "" || strings.TrimSuffix(i.Issuer, "/") == strings.TrimSuffix(issuer, "/")
+}
+
+// putBond saves the bond of the site.
+func (s *site) putBond(ctx context.Context, b *bond) error {
+	b.Who, b.Server, b.URL = s.who, s.server.Name, s.server.URL
+	if err := s.m.opts.Store.Put(ctx, bonds, s.key(), b); err != nil {
+		return fmt.Errorf("save the sign-in: %w", err)
+	}
+	return nil
+}
+
+// changeBond changes the bond of the client, which is made when there is none.
+func (c *Client) changeBond(ctx context.Context, change func(*bond)) {
+	c.mu.Lock()
+	b := &bond{}
+	if c.bond != nil {
+		*b = *c.bond
+	}
+	change(b)
+	c.bond = b
+	c.mu.Unlock()
+	if err := c.site.putBond(ctx, b); err != nil {
+		c.site.m.log.Warn("could not save what is known of a server", "server", c.site.server.Name, "err", err)
+	}
+}
+
+// want remembers what a call needed, for the next sign-in.
+func (c *Client) want(ctx context.Context, scopes []string) {
+	c.mu.Lock()
+	known := c.bond != nil && within(scopes, c.bond.Wanted)
+	c.mu.Unlock()
+	if !known {
+		c.changeBond(ctx, func(b *bond) { b.Wanted = union(b.Wanted, scopes) })
+	}
+}
+
+// part takes the server from a grant that does not serve it.
+func (c *Client) part(ctx context.Context) {
+	c.changeBond(ctx, func(b *bond) { b.Grant, b.Alone = "", true })
+}
+
+// join takes part in a grant that the identity has at the same authorization server, for another server of it: it
+// signs in once. It is false when there is none, or when that serves only what it was made for.
+func (c *Client) join(ctx context.Context, found *discovery.Found) (bool, error) {
+	s := c.site
+	c.mu.Lock()
+	alone := c.bond != nil && c.bond.Alone
+	c.mu.Unlock()
+	if alone || s.identity.Implicit || s.identity.OneLogin == "never" {
+		return false, nil
+	}
+	others, err := s.m.bondsOf(ctx, s.who)
+	if err != nil {
+		return false, err
+	}
+	for _, b := range others {
+		if b.Grant == "" || b.URL == s.server.URL || b.Found == nil || b.Found.Server.Issuer != found.Server.Issuer || !s.fits(b) {
+			continue
+		}
+		own := &bond{Grant: b.Grant, Found: found, Client: b.Client}
+		h := s.m.grantOf(b.Grant)
+		if err := h.reload(ctx); err != nil || h.current() == nil || h.current().State != valid {
+			continue
+		}
+		_, _, err := h.acquire(ctx, s, s.resource(own), "")
+		if err != nil {
+			s.m.log.Debug("a sign-in does not serve another server", "server", s.server.Name, "identity", s.identity.Name, "err", text(err))
+			continue
+		}
+		c.changeBond(ctx, func(b *bond) { *b = *own })
+		return true, nil
+	}
+	return false, nil
+}
+
+// bondsOf returns all bonds of an identity.
+func (m *Manager) bondsOf(ctx context.Context, who string) ([]*bond, error) {
+	keys, err := m.opts.Store.List(ctx, bonds)
+	if err != nil {
+		return nil, fmt.Errorf("read the saved sign-ins: %w", err)
+	}
+	var own []*bond
+	for _, key := range keys {
+		b := &bond{}
+		if _, err := m.opts.Store.Load(ctx, bonds, key, b); err == nil && b.Who == who {
+			own = append(own, b)
+		}
+	}
+	return own, nil
+}
+
+// follow takes over what the store has now, and wakes those who wait for a sign-in.
+func (c *Client) follow(ctx context.Context) {
+	c.mu.Lock()
+	looked, before := c.looked, c.bond
+	c.mu.Unlock()
+	if !looked || !c.site.usesOAuth() {
+		return
+	}
+	b, err := c.lookAgain(ctx)
+	if err != nil || b == nil || b.Grant == "" {
+		if before != nil && before.Grant != "" {
+			_ = c.site.m.grantOf(before.Grant).reload(ctx)
+		}
+		return
+	}
+	h := c.site.m.grantOf(b.Grant)
+	if err := h.reload(ctx); err != nil {
+		return
+	}
+	rec := h.current()
+	if rec == nil || rec.State != valid {
+		return
+	}
+	t := h.peek(c.site.resource(b))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.blocked != nil && c.helps(rec, t) {
+		c.blocked, c.stops, c.closedTo, c.asked = nil, nil, time.Time{}, nil
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
+}
+
+// helps reports whether what was saved may end what keeps requests from the server. c is locked.
+func (c *Client) helps(rec *record, t *grant.Token) bool {
+	if !rec.SignedIn.Equal(c.seen) {
+		return true
+	}
+	if _, unavailable := errors.AsType[*UnavailableError](c.blocked); unavailable {
+		return t != nil
+	}
+	if login, ok := errors.AsType[*LoginRequiredError](c.blocked); ok {
+		return login.ID != IDMoved && t != nil // somebody was faster
+	}
+	return false
+}
+
+// peek returns the usable token for a resource, nil when there is none.
+func (h *holder) peek(resource string) *grant.Token {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.usable(resource, time.Now())
+}
+
+// Retry forgets what keeps requests from the server for a while: a person wants it tried now.
+func (c *Client) Retry() {
+	c.mu.Lock()
+	b := c.bond
+	c.asked, c.stops, c.closedTo = nil, nil, time.Time{}
+	c.mu.Unlock()
+	if b == nil || b.Grant == "" {
+		return
+	}
+	h := c.site.m.grantOf(b.Grant)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until, h.err = time.Time{}, nil
+}
