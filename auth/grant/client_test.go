@@ -100,19 +100,21 @@ func TestClientAssertion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		key       string
-		alg       string
-		kid       string
-		aud       string
-		verify    any
-		want      jose.SignatureAlgorithm
-		wantKid   string
-		forServer bool
+		key     string
+		alg     string
+		kid     string
+		aud     string
+		verify  any
+		want    jose.SignatureAlgorithm
+		wantKid string
+		offered []string
 	}{
 		"ES256":                   {key: pemOf(t, p256), verify: p256.Public(), want: jose.ES256},
 		"ES384":                   {key: pemOf(t, p384), kid: "k", verify: p384.Public(), want: jose.ES384, wantKid: "k"},
 		"RS256":                   {key: pemOf(t, rsaKey), verify: rsaKey.Public(), want: jose.RS256},
 		"PS256":                   {key: pemOf(t, rsaKey), alg: "PS256", verify: rsaKey.Public(), want: jose.PS256},
+		"PS256 of the server":     {key: pemOf(t, rsaKey), offered: []string{"ES256", "PS256"}, verify: rsaKey.Public(), want: jose.PS256},
+		"RS256 among others":      {key: pemOf(t, rsaKey), offered: []string{"PS256", "RS256"}, verify: rsaKey.Public(), want: jose.RS256},
 		"EdDSA":                   {key: pemOf(t, edKey), verify: public, want: jose.EdDSA},
 		"PKCS#1":                  {key: pemBlock("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey)), verify: rsaKey.Public(), want: jose.RS256},
 		"SEC 1":                   {key: pemBlock("EC PRIVATE KEY", sec1), verify: p256.Public(), want: jose.ES256},
@@ -127,6 +129,7 @@ func TestClientAssertion(t *testing.T) {
 			s := serve(t, gives(map[string]any{"access_token": "a"}))
 			e := newEndpoint(t, s.URL, config.GrantClientCredentials)
 			e.Identity.Auth = config.ClientAuth{Key: config.Secret(c.key), Alg: c.alg, Kid: c.kid, Audience: c.aud}
+			e.Metadata.AuthAlgs = c.offered
 			var ids []string
 			for range 2 {
 				if _, err := e.ClientCredentials(t.Context(), nil, ""); err != nil {

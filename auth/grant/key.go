@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -10,11 +11,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/plait-mcp/plait/config"
 )
 
 // assertionLife is how long a client assertion can be used.
@@ -27,7 +31,7 @@ func (e *Endpoint) clientAssertion() (string, error) {
 	if auth.Key == "" {
 		return "", &SetupError{Key: "auth.key", Err: errors.New("private_key_jwt needs a private key, PEM or JWK; set it")}
 	}
-	signer, err := newSigner(auth.Key.Reveal(), auth.Alg, auth.Kid)
+	signer, err := newSigner(auth, e.Metadata.AuthAlgs)
 	if err != nil {
 		return "", &SetupError{Key: "auth.key", Err: err}
 	}
@@ -45,21 +49,25 @@ func (e *Endpoint) clientAssertion() (string, error) {
 	}).Serialize()
 }
 
-// newSigner returns a signer with a private key in PEM or JWK form. No error shows the key.
-func newSigner(text, alg, kid string) (jose.Signer, error) {
-	key, err := parseKey(text)
+// newSigner returns a signer with the private key of a client, in PEM or JWK form. It signs as the client says, else as
+// the key does, else in a way that the server takes, if those are known. No error shows the key.
+func newSigner(auth config.ClientAuth, offered []string) (jose.Signer, error) {
+	key, err := parseKey(auth.Key.Reveal())
 	if err != nil {
 		return nil, err
 	}
-	if kid != "" {
-		key.KeyID = kid
+	if auth.Kid != "" {
+		key.KeyID = auth.Kid
 	}
+	alg := cmp.Or(auth.Alg, key.Algorithm)
 	if alg == "" {
-		alg = key.Algorithm
-	}
-	if alg == "" {
-		if alg, err = algorithmOf(key.Key); err != nil {
-			return nil, err
+		ways := algorithmsOf(key.Key)
+		if len(ways) == 0 {
+			return nil, errors.New("a key of this kind cannot sign; use RSA, EC or Ed25519")
+		}
+		alg = string(ways[0])
+		if i := slices.IndexFunc(ways, func(way jose.SignatureAlgorithm) bool { return slices.Contains(offered, string(way)) }); i > 0 {
+			alg = string(ways[i])
 		}
 	}
 	key.Algorithm = alg
@@ -99,22 +107,22 @@ func parseKey(text string) (jose.JSONWebKey, error) {
 	return jose.JSONWebKey{}, fmt.Errorf("PEM of type %q holds no private key that can be read; it may be encrypted", block.Type)
 }
 
-// algorithmOf returns how a key usually signs.
-func algorithmOf(key any) (string, error) {
+// algorithmsOf returns how a key can sign, the usual way first.
+func algorithmsOf(key any) []jose.SignatureAlgorithm {
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
-		return string(jose.RS256), nil
+		return []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.RS384, jose.PS384, jose.RS512, jose.PS512}
 	case ed25519.PrivateKey:
-		return string(jose.EdDSA), nil
+		return []jose.SignatureAlgorithm{jose.EdDSA}
 	case *ecdsa.PrivateKey:
 		switch key.Curve {
 		case elliptic.P256():
-			return string(jose.ES256), nil
+			return []jose.SignatureAlgorithm{jose.ES256}
 		case elliptic.P384():
-			return string(jose.ES384), nil
+			return []jose.SignatureAlgorithm{jose.ES384}
 		case elliptic.P521():
-			return string(jose.ES512), nil
+			return []jose.SignatureAlgorithm{jose.ES512}
 		}
 	}
-	return "", errors.New("a key of this kind cannot sign; use RSA, EC or Ed25519")
+	return nil
 }

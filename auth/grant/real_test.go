@@ -33,23 +33,10 @@ const svcSecret = "svc-secret-with-reserved:+/%"
 // at returns an endpoint of a real authorization server.
 func at(t *testing.T, s *authtest.Server, g config.Grant, id, secret string) *grant.Endpoint {
 	t.Helper()
-	var m struct {
-		Issuer        string            `json:"issuer"`
-		Authorization string            `json:"authorization_endpoint"`
-		Token         string            `json:"token_endpoint"`
-		Device        string            `json:"device_authorization_endpoint"`
-		Revocation    string            `json:"revocation_endpoint"`
-		Methods       []string          `json:"token_endpoint_auth_methods_supported"`
-		Scopes        []string          `json:"scopes_supported"`
-		MTLS          map[string]string `json:"mtls_endpoint_aliases"`
-	}
-	if err := json.Unmarshal([]byte(s.Get(t, "/.well-known/oauth-authorization-server")), &m); err != nil {
+	e := newEndpoint(t, s.Issuer, g)
+	if err := json.Unmarshal([]byte(s.Get(t, "/.well-known/oauth-authorization-server")), e.Metadata); err != nil {
 		t.Fatal(err)
 	}
-	e := newEndpoint(t, s.Issuer, g)
-	e.Metadata.Issuer, e.Metadata.AuthorizationEndpoint, e.Metadata.TokenEndpoint = m.Issuer, m.Authorization, m.Token
-	e.Metadata.DeviceAuthorizationEndpoint, e.Metadata.RevocationEndpoint = m.Device, m.Revocation
-	e.Metadata.AuthMethods, e.Metadata.ScopesSupported, e.Metadata.MTLS = m.Methods, m.Scopes, m.MTLS
 	e.Client.ID, e.Client.Secret = id, secret
 	return e
 }

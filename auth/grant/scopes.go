@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -11,46 +12,24 @@ const (
 	offlineAccess = "offline_access"
 	wordAlways    = "always"
 	wordAuto      = "auto"
-	wordNever     = "never"
 	wordOmit      = "omit"
 )
 
-// Scopes returns what to ask for: the scopes of the identity, else those that were found, and its extra ones. Where a
-// person signs in, offline_access is asked for when the authorization server has it, because that is how a refresh
-// token comes (the rule of MCP 2026-07-28, OIDC Core section 11). The order stays, nothing comes twice.
+// Scopes returns what to ask for: what discovery.Scopes chooses of those that were found and, where a person signs in,
+// offline_access as discovery.WantsOffline has it: that is how a refresh token comes. Nothing comes twice.
 func (e *Endpoint) Scopes(found []string) []string {
-	i := e.Identity
-	if i.Scopes != nil {
-		found = i.Scopes
-	}
-	scopes := make([]string, 0, len(found)+len(i.ExtraScopes)+1)
-	add := func(s string) {
-		if s != "" && !slices.Contains(scopes, s) {
-			scopes = append(scopes, s)
-		}
-	}
-	for _, s := range found {
-		add(s)
-	}
-	for _, s := range i.ExtraScopes {
-		add(s)
-	}
-	if e.wantsOffline() {
-		add(offlineAccess)
+	scopes := discovery.Scopes(e.Identity, nil, found)
+	if e.wantsOffline() && !slices.Contains(scopes, offlineAccess) {
+		scopes = append(scopes, offlineAccess)
 	}
 	return scopes
 }
 
-// wantsOffline reports whether plait asks for offline_access by itself.
+// wantsOffline reports whether plait asks for offline_access by itself. Who signs in without a person needs no refresh
+// token.
 func (e *Endpoint) wantsOffline() bool {
-	i := e.Identity
-	switch {
-	case i.OfflineAccess == wordNever || !i.Grant.NeedsPerson() || i.Grant == config.GrantEnterprise:
-		return false
-	case i.OfflineAccess == wordAlways:
-		return true
-	}
-	return i.Scopes == nil && slices.Contains(e.Metadata.ScopesSupported, offlineAccess)
+	g := e.Identity.Grant
+	return g.NeedsPerson() && g != config.GrantEnterprise && discovery.WantsOffline(e.Identity, e.Metadata)
 }
 
 // Narrower returns scopes without the offline_access that plait added by itself, after a server refused a scope.
