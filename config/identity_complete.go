@@ -170,5 +170,5 @@ func authMethods() []string {
 
 // signingAlgs are those of RFC 7518 and RFC 8037 that an assertion can be signed with.
 func signingAlgs() []string {
-	return []string{"ES256", "ES384", "RS256", "PS256", "EdDSA"}
+	return []string{"ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"}
 }
