@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -125,6 +126,8 @@ func (k *Keyring) run(ctx context.Context, patience time.Duration, q request) (a
 	if err != nil {
 		return answer{}, &KeyringError{Reason: ReasonBroken, Detail: err.Error()}
 	}
+	runtime.LockOSThread() // see endWithThread
+	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return answer{}, &KeyringError{Reason: ReasonBroken, Detail: "its helper does not start: " + cause(err).Error()}
 	}

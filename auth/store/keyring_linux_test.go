@@ -83,6 +83,7 @@ func TestKeyringSaysWhyItGivesNothing(t *testing.T) {
 			s.Lock(tb)
 			return s
 		}, store.ReasonLocked},
+		"silent bus": {keyringtest.StartBus, store.ReasonSilent},
 		"silent": {func(tb testing.TB) *keyringtest.Session {
 			tb.Helper()
 			s := keyringtest.StartUnlocked(tb)
@@ -93,6 +94,9 @@ func TestKeyringSaysWhyItGivesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			session := c.start(t)
 			asked := session.HangPrompter(t)
+			if name == "silent bus" {
+				session.FreezeBus(t)
+			}
 			session.Enter(t)
 			ctx, cancel := context.WithTimeout(t.Context(), hung)
 			defer cancel()

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -122,5 +121,5 @@ func lockError(file *flock.Flock, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("lock %s: %w", file.Path(), cause(err))
+	return &WriteError{Path: file.Path(), Err: err}
 }

@@ -101,7 +101,6 @@ func TestPlaitWithAKeyring(t *testing.T) {
 		}, "sealed store", "no session bus"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			session := c.start(t)
 			asked := session.HangPrompter(t)
 			env := append(append(os.Environ(), "GORACE=atexit_sleep_ms=0", "DBUS_SESSION_BUS_ADDRESS="), session.Environ()...)
@@ -168,36 +167,43 @@ func TestUnlockIsBounded(t *testing.T) {
 	}
 }
 
-// TestHelperEndsWithPlait kills plait while its helper waits for a keyring that does not answer.
+// TestHelperEndsWithPlait kills plait while its helper waits for a keyring that does not answer, or for the bus, which
+// it does before its first line.
 func TestHelperEndsWithPlait(t *testing.T) {
-	session := keyringtest.StartUnlocked(t)
-	session.Lock(t)
-	asked := session.HangPrompter(t)
-	cmd := exec.CommandContext(t.Context(), plaitProgram(t), "secrets", "unlock")
-	cmd.Env = append(os.Environ(), session.Environ()...)
-	cmd.Stderr = io.Discard
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	for name, hang := range map[string]func(t *testing.T, s *keyringtest.Session){
+		"keyring": func(t *testing.T, s *keyringtest.Session) { t.Helper(); s.HangPrompter(t) },
+		"bus":     func(t *testing.T, s *keyringtest.Session) { t.Helper(); s.FreezeBus(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			session := keyringtest.StartUnlocked(t)
+			session.Lock(t)
+			hang(t, session)
+			cmd := exec.CommandContext(t.Context(), plaitProgram(t), "secrets", "unlock")
+			cmd.Env = append(os.Environ(), session.Environ()...)
+			cmd.Stderr = io.Discard
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			awaitHelpers(t, session, 1)
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			awaitHelpers(t, session, 0)
+		})
 	}
-	select {
-	case <-asked:
-	case <-time.After(hung):
-		t.Error("nobody was asked")
-	}
-	if running := session.Processes(t, store.HelperArg); len(running) != 1 {
-		t.Errorf("%d helpers: %q", len(running), running)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	tick, late := time.NewTicker(10*time.Millisecond), time.After(hung)
+}
+
+// awaitHelpers waits until so many helpers run.
+func awaitHelpers(t *testing.T, session *keyringtest.Session, want int) {
+	t.Helper()
+	tick, late := time.NewTicker(5*time.Millisecond), time.After(hung)
 	defer tick.Stop()
-	for len(session.Processes(t, store.HelperArg)) > 0 {
+	for len(session.Processes(t, store.HelperArg)) != want {
 		select {
 		case <-tick.C:
 		case <-late:
-			t.Fatal("the helper goes on")
+			t.Fatalf("helpers: %q, want %d", session.Processes(t, store.HelperArg), want)
 		}
 	}
 }

@@ -45,6 +45,7 @@ type Session struct {
 	Address string
 	env     map[string]string
 	bus     *dbus.Conn
+	daemon  *exec.Cmd // of the bus
 	service *exec.Cmd // the Secret Service, nil for none
 }
 
@@ -76,8 +77,8 @@ func StartBus(tb testing.TB) *Session {
 	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, socket), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	daemon := exec.CommandContext(tb.Context(), program(tb, "dbus-daemon", "dbus"), "--config-file="+config, "--nofork", "--nopidfile", "--print-address=1")
-	out := start(tb, daemon, "")
+	s.daemon = exec.CommandContext(tb.Context(), program(tb, "dbus-daemon", "dbus"), "--config-file="+config, "--nofork", "--nopidfile", "--print-address=1")
+	out := start(tb, s.daemon, "")
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		tb.Fatalf("the bus does not start: %v", err)
@@ -211,6 +212,14 @@ func (p *prompter) StopPrompting(dbus.ObjectPath) *dbus.Error { return nil }
 func (s *Session) Freeze(tb testing.TB) {
 	tb.Helper()
 	if err := s.service.Process.Signal(syscall.SIGSTOP); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// FreezeBus stops the bus where it is: it takes connections and never answers.
+func (s *Session) FreezeBus(tb testing.TB) {
+	tb.Helper()
+	if err := s.daemon.Process.Signal(syscall.SIGSTOP); err != nil {
 		tb.Fatal(err)
 	}
 }
