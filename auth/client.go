@@ -101,9 +101,10 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !SameOrigin(r.URL, c.origin) || !c.site.usesOAuth() || r.Header.Get("Authorization") != "" {
 		return c.static.RoundTrip(r)
 	}
-	refused, send, seen := "", r, c.signedIn()
+	refused, send := "", r
 	for n := 1; ; n++ {
 		t, fresh, err := c.token(r.Context(), refused)
+		seen := c.signedIn()
 		if err != nil {
 			closeBody(send)
 			return nil, c.blame(r.Context(), err, seen)

@@ -184,6 +184,14 @@ func TestSignInOnce(t *testing.T) {
 	}
 }
 
+// newTimer returns what tells that something hangs.
+func newTimer(t *testing.T) <-chan time.Time {
+	t.Helper()
+	timer := time.NewTimer(hung)
+	t.Cleanup(func() { timer.Stop() })
+	return timer.C
+}
+
 // folder returns where a store may be.
 func folder(t *testing.T) string {
 	t.Helper()
