@@ -79,7 +79,7 @@ func (p *parser) challenges() []Challenge {
 		case p.isParam():
 			value := p.value()
 			if len(all) > 0 {
-				all[len(all)-1].set(word, value)
+				keepFirst(all[len(all)-1].Params, word, value)
 			}
 		default:
 			c := Challenge{Scheme: word, Params: map[string]string{}}
@@ -89,11 +89,10 @@ func (p *parser) challenges() []Challenge {
 	}
 }
 
-// set keeps the first value of a parameter.
-func (c *Challenge) set(name, value string) {
+func keepFirst(params map[string]string, name, value string) {
 	name = strings.ToLower(name)
-	if _, there := c.Params[name]; !there {
-		c.Params[name] = value
+	if _, there := params[name]; !there {
+		params[name] = value
 	}
 }
 

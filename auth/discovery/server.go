@@ -54,7 +54,7 @@ func (r *run) metadata(ctx context.Context, issuer string) (*Metadata, error) {
 			first = m
 		case err != nil && isFinal(err):
 			return nil, err
-		case err != nil && (failed == nil || isUnavailable(err)):
+		case err != nil && (failed == nil || failed == errMissing || isUnavailable(err)): //nolint:errorlint // our own
 			failed = err
 		}
 	}
@@ -161,7 +161,7 @@ func (r *run) use(found *Metadata) (*Metadata, error) {
 // knowsPKCE tells whether a server says that it knows PKCE with S256. One whose endpoints the configuration names
 // says nothing: who names them knows it.
 func (r *run) knowsPKCE(m *Metadata) bool {
-	return slices.Contains(m.CodeChallengeMethods, "S256") || m.TokenEndpoint == "" && r.configured() != nil
+	return slices.Contains(m.CodeChallengeMethods, "S256") || r.configured() != nil
 }
 
 // endpoint is one of the addresses of an authorization server.
