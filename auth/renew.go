@@ -108,7 +108,7 @@ func (h *holder) request(ctx context.Context, s *site, resource string) (*grant.
 		next.Granted = strings.Fields(t.Scope)
 	}
 	h.keep(ctx, s, next)
-	h.m.log.Debug("got a token", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "expires", t.Expires, "dur", time.Since(began))
+	h.m.log.Debug("token granted", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "expires", t.Expires, "dur", time.Since(began))
 	return next.Tokens[resource], nil
 }
 
