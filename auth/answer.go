@@ -142,7 +142,7 @@ func (c *Client) moved(ctx context.Context, bearer challenge.Challenge, anyway b
 	c.mu.Lock()
 	b := c.bond
 	c.mu.Unlock()
-	if b == nil || b.Found == nil || b.Found.Server == nil || c.site.identity.Issuer != "" {
+	if b == nil || b.Found == nil || b.Found.Server == nil || b.Found.Server.Issuer == "" || c.site.identity.Issuer != "" {
 		return nil
 	}
 	named := bearer.ResourceMetadata()

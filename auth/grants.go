@@ -199,6 +199,7 @@ func (h *holder) adopt(rec *record, generation uint64) {
 	if rec == nil {
 		return
 	}
+	h.m.conceal(rec.secrets())
 	for resource, t := range rec.Tokens {
 		if h.due[resource].token == t.Access {
 			continue

@@ -70,6 +70,15 @@ func NewManager(ctx context.Context, opts Options) *Manager {
 	return m
 }
 
+// conceal tells whoever cleans logs of secrets that came from the store: another process may have got them.
+func (m *Manager) conceal(secrets []string) {
+	for _, s := range secrets {
+		if m.opts.Learn != nil && s != "" {
+			m.opts.Learn(s)
+		}
+	}
+}
+
 // run starts what the Manager does by itself, until ctx ends, and waits for it.
 func (m *Manager) run(ctx context.Context) {
 	defer close(m.ended)

@@ -77,6 +77,18 @@ type record struct {
 // Format implements fmt.Formatter, for every verb.
 func (r *record) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "grant of "+r.Identity) }
 
+// secrets returns what nobody may read of a grant.
+func (r *record) secrets() []string {
+	all := []string{r.Refresh, r.ID}
+	if r.Client != nil {
+		all = append(all, r.Client.Secret, r.Client.ManageToken)
+	}
+	for _, t := range r.Tokens {
+		all = append(all, t.Access)
+	}
+	return all
+}
+
 // clone returns a copy that may be changed.
 func (r *record) clone() *record {
 	c := *r

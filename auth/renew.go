@@ -220,7 +220,7 @@ func (h *holder) note(s *site, err error) {
 		wait = max(wait, min(refused.RetryAfter, mostAsked))
 	}
 	h.until, h.err = time.Now().Add(wait), err
-	h.m.log.Warn("could not get a token", "identity", s.identity.Name, "err", err, "retry", wait.Round(time.Millisecond))
+	h.m.log.Warn("no token was granted", "identity", s.identity.Name, "err", err, "retry", wait.Round(time.Millisecond))
 }
 
 // save writes what could not be written before.
