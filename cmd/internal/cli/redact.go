@@ -176,7 +176,7 @@ func patterns() []pattern {
 	const inQuery = `[\w.-]*(?:token|key|secret|passw|pwd|credential|auth|session|assertion|sig)[\w.-]*|code|state|nonce`
 	const inText = `(?:access|refresh|id|auth|session)[_-]?token|(?:client|app)[_-]?secret|(?:api|access|private|secret)[_-]?key|` +
 		`passw(?:or)?d|passphrase|secret|token|code[_-]verifier`
-	const start = `(?:^|[^.\w])` // not the path of a key in a configuration: headers.Authorization
+	const start = `(?:^|[^./\w])` // not the path of a key in a configuration (headers.Authorization), nor of a URL (/token)
 	return []pattern{
 		when("cookie").find(`(?i)(`+start+`(?:set-)?cookie\\*"?\s*[=:]\s*\\*"?)[^"\r\n]+`, `${1}`+redacted),
 		when("authorization").

@@ -64,6 +64,7 @@ func TestRedactorLeavesTheRest(t *testing.T) {
 		"token expired; author=someone",
 		"GET https://example.com/mcp?page=2",
 		"mail someone@example.com",
+		"token request to as.example.com/token: invalid_grant",
 		"exit code=2 state=needs_sign_in",
 		`{"state":"misconfigured","code":"PLAIT-AUTH-001"}`,
 		`{"progressToken":"0123456789abcdef","progress":1,"max_tokens":100000}`,
