@@ -12,13 +12,12 @@ import (
 	"testing"
 
 	"github.com/plait-mcp/plait/auth/store"
-	"github.com/plait-mcp/plait/config"
 )
 
 // fillDisk saves a record while no file may grow, and once more when it may.
 func fillDisk(args []string) error {
 	ctx := context.Background()
-	s, err := store.Open(store.Options{Credentials: config.Credentials{Store: "file", Path: args[0]}})
+	s, err := openAt(args[0])
 	if err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func (k *keys) readRing(ctx context.Context) (*sealer, error) {
 
 // makeRing makes the key in the keyring, unless another process did, and reads it again to see that it stays.
 func (k *keys) makeRing(ctx context.Context) (*sealer, error) {
-	unlock, err := k.locks.lock(ctx, keyFile)
+	unlock, err := k.locks.lock(ctx, keyLock)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +245,7 @@ func (k *keys) readFile() (*sealer, error) {
 
 // makeFile makes the key file, unless another process did.
 func (k *keys) makeFile(ctx context.Context) (*sealer, error) {
-	unlock, err := k.locks.lock(ctx, keyFile)
+	unlock, err := k.locks.lock(ctx, keyLock)
 	if err != nil {
 		return nil, err
 	}

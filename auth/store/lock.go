@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +19,14 @@ const (
 	lockPause = 20 * time.Millisecond
 )
 
-// plainName is what a file can be named after on every platform.
-var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
+// plainName is what a file can be named after on every platform. The locks of the store itself begin with a dot.
+var plainName = regexp.MustCompile(`^\.?[a-z0-9][a-z0-9_-]{0,99}$`)
+
+// Names of locks of the store itself.
+const (
+	keyLock     = ".key"
+	writePrefix = ".write-" // and the kind
+)
 
 // locks are the locks of a folder: a queue within the process, a kernel lock between processes. The files stay.
 type locks struct {
@@ -34,11 +41,20 @@ func newLocks(f *folder) *locks { return &locks{folder: f, queue: map[string]cha
 // Lock waits until no goroutine and no process has the lock of that name, or until ctx ends. unlock may be called more
 // than once, by any goroutine; a process that ends, in whatever way, lets go.
 func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error) {
-	return s.locks.lock(ctx, name)
+	return s.locks.lock(ctx, public(name))
+}
+
+// public returns the name of a lock that is none of the store's own.
+func public(name string) string {
+	if strings.HasPrefix(name, ".") {
+		return Key(name)
+	}
+	return name
 }
 
 // TryLock is Lock that does not wait: ok says whether the lock was free.
 func (s *Store) TryLock(name string) (unlock func(), ok bool, err error) {
+	name = public(name)
 	place := s.locks.place(name)
 	select {
 	case place <- struct{}{}:

@@ -15,8 +15,9 @@ const programVariable = "PLAIT_STORE_TEST_PROGRAM"
 
 // programs are those programs. They say what is wrong.
 var programs = map[string]func(args []string) error{
-	"count": countUp,
-	"full":  fillDisk,
+	"count":    countUp,
+	"full":     fillDisk,
+	"no-space": noSpace,
 }
 
 // TestMain makes the test binary the helper of a keyring, too, and other processes that use a store.

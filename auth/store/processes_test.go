@@ -33,6 +33,11 @@ func process(tb testing.TB, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// openAt returns a store whose key is in a file.
+func openAt(dir string) (*store.Store, error) {
+	return store.Open(store.Options{Credentials: config.Credentials{Store: "file", Path: dir}})
+}
+
 // countUp adds 1 to a record, so many times: by compare and swap, or under a lock.
 func countUp(args []string) error {
 	times, err := strconv.Atoi(args[1])
@@ -40,7 +45,7 @@ func countUp(args []string) error {
 		return err
 	}
 	ctx := context.Background()
-	s, err := store.Open(store.Options{Credentials: config.Credentials{Store: "file", Path: args[0]}})
+	s, err := openAt(args[0])
 	if err != nil {
 		return err
 	}

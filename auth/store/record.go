@@ -86,7 +86,7 @@ func (s *Store) store(ctx context.Context, kind Kind, key string, value any, all
 	if err != nil {
 		return 0, err
 	}
-	unlock, err := s.locks.lock(ctx, "write-"+string(kind))
+	unlock, err := s.locks.lock(ctx, writePrefix+string(kind))
 	if err != nil {
 		return 0, err
 	}
@@ -150,7 +150,7 @@ func (s *Store) Remove(ctx context.Context, kind Kind, key string) error {
 	if _, err := s.medium.read(name); errors.Is(err, fs.ErrNotExist) {
 		return nil // and nothing is made for a lock
 	}
-	unlock, err := s.locks.lock(ctx, "write-"+string(kind))
+	unlock, err := s.locks.lock(ctx, writePrefix+string(kind))
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (s *Store) read(ctx context.Context, name string) (*content, []byte, error)
 
 // bury puts a damaged record aside, unless it was replaced meanwhile, and returns ErrNotFound.
 func (s *Store) bury(ctx context.Context, kind Kind, name string, raw []byte) error {
-	unlock, err := s.locks.lock(ctx, "write-"+string(kind))
+	unlock, err := s.locks.lock(ctx, writePrefix+string(kind))
 	if err != nil {
 		return err
 	}

@@ -67,9 +67,7 @@ func (a *app) readSecret(name string) (string, error) {
 	var data []byte
 	var err error
 	if in, ok := a.env.In.(*os.File); ok && isTerminal(in) {
-		fmt.Fprintf(a.talk, "%s: ", name)
-		data, err = term.ReadPassword(int(in.Fd()))
-		fmt.Fprintln(a.talk)
+		data, err = a.askSecret(in, name)
 	} else {
 		data, err = io.ReadAll(io.LimitReader(a.env.In, maxSecret+1))
 	}
@@ -83,6 +81,25 @@ func (a *app) readSecret(name string) (string, error) {
 		return "", usagef("the secret has more than %d bytes", maxSecret)
 	}
 	return value, nil
+}
+
+// askSecret asks a person, who sees nothing of what is typed. The terminal gives Ctrl-C as a letter meanwhile: a signal
+// would leave it as it is.
+func (a *app) askSecret(in *os.File, name string) ([]byte, error) {
+	before, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = term.Restore(int(in.Fd()), before) }()
+	type terminal struct {
+		io.Reader
+		io.Writer
+	}
+	value, err := term.NewTerminal(terminal{in, a.talk}, "").ReadPassword(name + ": ")
+	if errors.Is(err, io.EOF) {
+		err = errors.New("interrupted")
+	}
+	return []byte(value), err
 }
 
 func newSecretsGet(a *app) *cobra.Command {
