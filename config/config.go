@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Config is a configuration, read from all its layers and checked. It is immutable: nobody changes it after Load.
 type Config struct {
@@ -55,11 +58,15 @@ type Limits struct {
 	Message int64 `koanf:"message"` // bytes of one JSON-RPC message
 }
 
-// Problems returns the problems of all servers, in the order of the file.
+// Problems returns the problems of all servers, in the order of the servers; one that several have is there once.
 func (c *Config) Problems() Problems {
 	var all Problems
 	for _, s := range c.Servers {
-		all = append(all, s.Problems...)
+		for _, p := range s.Problems {
+			if !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
 	}
 	return all
 }

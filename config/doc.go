@@ -172,7 +172,7 @@
 // config.toml (of Codex), is a client's: unknown keys at the top and in a server are ignored with one notice for the
 // file, except those that look like a misspelt key of plait. In either kind, keys of servers that are known from such
 // clients (autoApprove, alwaysAllow, gallery, …) are ignored with that notice; timeout, which they count in seconds or
-// milliseconds, only in a client's file.
+// milliseconds, and oauth, auth and scopes, which an identity has instead, only in a client's file.
 //
 // # Mistakes
 //

@@ -158,6 +158,7 @@ func suggest(t reflect.Type, key string, own bool) string {
 	if t == reflect.TypeFor[entry]() || t == reflect.TypeFor[serverDefaults]() {
 		synonyms := map[string]string{
 			"cmd": "command", "environment": "env", "endpoint": "url", "uri": "url", "timeout": "callTimeout",
+			"auth": "identity", "authorization": "identity", "oauth": "identity", "oauthResource": "identity", "scopes": "identity",
 			"workingDirectory": "cwd", "workdir": "cwd", "requestTimeout": "callTimeout", "arguments": "args",
 		}
 		word := tree.Camel(key)

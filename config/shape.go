@@ -154,7 +154,7 @@ func (l *loader) unknown(t reflect.Type, m tree.Member, at place) {
 			return
 		}
 	case reflect.TypeFor[entry](), reflect.TypeFor[serverDefaults]():
-		mistaken := at.layer.own && tree.Camel(m.Key) == "timeout"
+		mistaken := at.layer.own && slices.Contains([]string{"timeout", "auth", "authorization", "oauth", "oauthResource", "scopes"}, tree.Camel(m.Key))
 		if isForeignServerKey(m.Key) && !mistaken || !at.layer.own && meant == "" {
 			l.foreign = append(l.foreign, here)
 			return
