@@ -52,17 +52,21 @@ func (c *Client) judge(ctx context.Context, resp *http.Response, t try) (repeat 
 		}
 		return c.narrow(ctx, bearer, t)
 	}
-	c.worked(t.token)
+	c.worked(ctx, t.token)
 	return false, nil
 }
 
 // worked notes that requests reach the server.
-func (c *Client) worked(t *grant.Token) {
+func (c *Client) worked(ctx context.Context, t *grant.Token) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.blocked = nil
 	if t != nil {
 		c.stops = nil
+	}
+	moved := t != nil && c.bond != nil && c.bond.Moved != ""
+	c.mu.Unlock()
+	if moved {
+		c.changeBond(ctx, func(b *bond) { b.Moved = "" })
 	}
 }
 

@@ -35,19 +35,16 @@ func (m *Manager) learn(ctx context.Context, b *begun, err error) (better bool) 
 	}
 	p, s, client := b.plan, b.plan.site, b.client
 	change := func(f func(*bond)) bool {
-		b, loadErr := s.bond(ctx)
-		if loadErr != nil {
-			return false
-		}
-		if b == nil {
-			b = &bond{Found: p.bond.Found}
-		}
-		before := *b
-		f(b)
-		if before.Alone == b.Alone && before.NoResource == b.NoResource && before.NoOffline == b.NoOffline && before.State == b.State {
-			return false
-		}
-		return s.putBond(ctx, b) == nil
+		changed := false
+		_, failed := s.putBond(ctx, func(b *bond) {
+			if b.Found == nil {
+				b.Found = p.bond.Found
+			}
+			before := *b
+			f(b)
+			changed = before.Alone != b.Alone || before.NoResource != b.NoResource || before.NoOffline != b.NoOffline
+		})
+		return changed && failed == nil
 	}
 	code := codeOf(err)
 	_, denied := errors.AsType[*flow.DeniedError](err)

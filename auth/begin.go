@@ -167,7 +167,7 @@ func (s *site) look(ctx context.Context, c *Client, old *bond) (*bond, error) {
 	if old != nil {
 		*b = *old
 	}
-	b.Grant, b.Client = "", ""
+	b.Grant, b.Client, b.Moved = "", "", ""
 	bearer, open := c.probe(ctx)
 	if open && s.identity.Grant == config.GrantAuto && len(b.Wanted) == 0 && (old == nil || old.Grant == "") {
 		return nil, ErrNotNeeded

@@ -22,6 +22,9 @@ func (c *Client) blame(ctx context.Context, err error, seen time.Time) error {
 		c.part(ctx)
 		err = &needError{IDRequest, "its authorization server wants a sign-in for this server alone (" + text(alone.err) + ")"}
 	}
+	if moved, ok := errors.AsType[*movedError](err); ok {
+		c.changeBond(ctx, func(b *bond) { b.Moved = moved.to })
+	}
 	out := c.site.typed(err)
 	c.mu.Lock()
 	c.blocked, c.seen = out, seen

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
+	"github.com/plait-mcp/plait/auth/store"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -86,28 +87,40 @@ func (s *site) fits(b *bond) bool {
 	return i.Issuer == "" || issuer == "" || strings.TrimSuffix(i.Issuer, "/") == strings.TrimSuffix(issuer, "/")
 }
 
-// putBond saves the bond of the site.
-func (s *site) putBond(ctx context.Context, b *bond) error {
-	b.Who, b.Server, b.URL = s.who, s.server.Name, s.server.URL
-	if err := s.m.opts.Store.Put(ctx, bonds, s.key(), b); err != nil {
-		return fmt.Errorf("save the sign-in: %w", err)
+// putBond changes the bond of the site as it is in the store by now, or makes it, and returns it. When it cannot be
+// saved it is returned all the same.
+func (s *site) putBond(ctx context.Context, change func(*bond)) (*bond, error) {
+	for {
+		b := &bond{}
+		generation, err := s.m.opts.Store.Load(ctx, bonds, s.key(), b)
+		if err != nil || !s.fits(b) {
+			b = &bond{}
+		}
+		if err == nil || isMissing(err) {
+			change(b)
+			b.Who, b.Server, b.URL = s.who, s.server.Name, s.server.URL
+			_, err = s.m.opts.Store.Save(ctx, bonds, s.key(), generation, b)
+		} else {
+			change(b)
+		}
+		switch {
+		case err == nil:
+			return b, nil
+		case !errors.Is(err, store.ErrConflict):
+			return b, fmt.Errorf("save the sign-in: %w", err)
+		}
 	}
-	return nil
 }
 
-// changeBond changes the bond of the client, which is made when there is none.
+// changeBond changes the bond of the client.
 func (c *Client) changeBond(ctx context.Context, change func(*bond)) {
-	c.mu.Lock()
-	b := &bond{}
-	if c.bond != nil {
-		*b = *c.bond
-	}
-	change(b)
-	c.bond = b
-	c.mu.Unlock()
-	if err := c.site.putBond(ctx, b); err != nil {
+	b, err := c.site.putBond(ctx, change)
+	if err != nil {
 		c.site.m.log.Warn("could not save what is known of a server", "server", c.site.server.Name, "err", err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bond = b
 }
 
 // want remembers what a call needed, for the next sign-in.

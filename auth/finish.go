@@ -111,7 +111,7 @@ func (m *Manager) lead(ctx context.Context, h *holder, s *site, b *bond, key str
 	if within(b.Wanted, h.current().Asked) {
 		b.Wanted = nil
 	}
-	if err := s.putBond(ctx, b); err != nil {
+	if _, err := s.putBond(ctx, func(now *bond) { *now = *b }); err != nil {
 		m.log.Error("could not save the sign-in of a server", "server", s.server.Name, "err", err)
 		return
 	}

@@ -28,6 +28,7 @@ type process struct {
 	*auth.Manager
 
 	t   *testing.T
+	dir string
 	log *lockedBuffer
 }
 
@@ -62,7 +63,7 @@ func newProcess(t *testing.T, dir string, servers ...*config.Server) *process {
 	if len(servers) > 0 {
 		options.Servers = func() []*config.Server { return servers }
 	}
-	p := &process{Manager: auth.NewManager(t.Context(), options), t: t, log: log}
+	p := &process{Manager: auth.NewManager(t.Context(), options), t: t, dir: dir, log: log}
 	t.Cleanup(func() {
 		p.Close()
 		_ = kept.Close()

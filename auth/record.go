@@ -42,6 +42,7 @@ type bond struct {
 	Print  string           `json:"print,omitempty"`  // of an identity that needs no person: another one has other tokens
 	State  condition        `json:"state,omitempty"`  // declined: the person said no to the first sign-in
 	Wanted []string         `json:"wanted,omitempty"` // what calls needed and the grant does not have
+	Moved  string           `json:"moved,omitempty"`  // the issuer that the server names instead of that of the grant
 
 	// What its authorization server does not take: a sign-in for several resources, `resource`, offline_access.
 	Alone      bool `json:"alone,omitempty"`

@@ -149,7 +149,7 @@ func bearerOf(c *challenge.Challenge) challenge.Challenge {
 // trouble is no reason to sign in.
 func (c *Client) isSignedIn(ctx context.Context, scopes []string) bool {
 	b, err := c.lookAgain(ctx)
-	if err != nil || b == nil || b.Grant == "" {
+	if err != nil || b == nil || b.Grant == "" || b.Moved != "" {
 		return false
 	}
 	rec := c.site.m.signedIn(ctx, b)

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plait-mcp/plait/config"
@@ -91,7 +92,7 @@ func (m *Manager) status(ctx context.Context, s *site) IdentityStatus {
 		Identity: i.Name, Implicit: i.Implicit, Grant: i.Grant, State: StateAnonymous, Servers: []string{s.server.Name}, Store: m.opts.Store.Backend(),
 	}
 	if len(i.Problems) > 0 {
-		out.State, out.Err, out.Next = StateMisconfigured, i.Problems.Error(), "plait validate"
+		out.State, out.Err, out.Next = StateMisconfigured, i.Problems.Error(), "correct the configuration: plait validate"
 		return out
 	}
 	if !s.usesOAuth() {
@@ -118,7 +119,7 @@ func (m *Manager) status(ctx context.Context, s *site) IdentityStatus {
 	}
 	out.blame(m.blockedBy(s))
 	if out.Next == "" && (out.State == StateNeedsLogin || out.State == StateNeedsStepUp || out.State == StateDeclined) {
-		out.Next = "plait auth login " + i.Name
+		out.Next = "run plait auth login " + i.Name
 	}
 	return out
 }
@@ -150,6 +151,8 @@ func (s *IdentityStatus) describe(at *site, b *bond, rec *record) {
 		if rec.State == declined {
 			s.State = StateDeclined
 		}
+	case b.Moved != "":
+		s.State, s.ID, s.Err = StateNeedsLogin, IDMoved, (&movedError{from: rec.Issuer, to: b.Moved}).Error()
 	case !s.Refreshable && !s.Expires.IsZero() && time.Now().After(s.Expires):
 		s.State, s.ID, s.Err = StateNeedsLogin, IDExpired, "the token is over and nothing renews it"
 	case !within(b.Wanted, rec.Asked):
@@ -162,22 +165,26 @@ func (s *IdentityStatus) describe(at *site, b *bond, rec *record) {
 // blame adds why requests of this process do not reach a server.
 func (s *IdentityStatus) blame(err error) {
 	var state State
-	switch err.(type) { //nolint:errorlint // it is as blame made it
+	var reason string
+	switch e := err.(type) { //nolint:errorlint // it is as blame made it
 	case *LoginRequiredError:
-		state = StateNeedsLogin
+		state, reason = StateNeedsLogin, e.Reason
+		if e.ID == IDDeclined {
+			state = StateDeclined
+		}
 	case *StepUpRequiredError:
-		state = StateNeedsStepUp
+		state, reason = StateNeedsStepUp, "a call needs more rights: "+strings.Join(e.Missing, " ")
 	case *RefusedError:
-		state = StateMisconfigured
+		state, reason = StateMisconfigured, e.Reason
 	case *UnavailableError:
-		state = StateUnavailable
+		state, reason = StateUnavailable, e.Reason
 	default:
 		return
 	}
 	if urgency(state) <= urgency(s.State) && s.State != StateReady {
 		return
 	}
-	s.State, s.Err = state, err.Error()
+	s.State, s.Err = state, reason
 	s.ID, s.Next = Advice(err)
 }
 

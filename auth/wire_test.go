@@ -14,13 +14,9 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/config"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func client(t *testing.T, s *config.Server) *http.Client {
 	t.Helper()
