@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plait-mcp/plait/auth/flow"
@@ -123,6 +124,10 @@ func (s *site) register(ctx context.Context, broker *flow.Broker, p *plan) (*reg
 	}
 	if isDynamic(known) && !s.isAlive(ctx, known) {
 		s.m.log.Info("the saved client registration was no longer valid: registering again", "identity", s.identity.Name, "issuer", hostOf(server.Issuer))
+		known = nil
+	}
+	if isDynamic(known) && known.Scope != "" && !within(p.scopes, strings.Fields(known.Scope)) {
+		s.m.log.Info("plait is registered for less than is asked for now: registering again", "identity", s.identity.Name, "issuer", hostOf(server.Issuer))
 		known = nil
 	}
 	client, err := register.Resolve(ctx, register.Request{
