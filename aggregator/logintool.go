@@ -2,8 +2,12 @@ package aggregator
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
+	"github.com/plait-mcp/plait/auth"
+	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
@@ -66,4 +70,39 @@ func (v *view) awaitLogin(ctx context.Context, l protocol.List) {
 		v.login.Want(l)
 		_ = v.login.Await(ctx, l) // too late is as good as down
 	}
+}
+
+// Identities returns who plait is to the servers that are configured.
+func (a *Aggregator) Identities(ctx context.Context) []auth.IdentityStatus {
+	if a.auth == nil {
+		return nil
+	}
+	return a.auth.Status(ctx, a.now.Load().cfg.Servers)
+}
+
+// SignIn starts a sign-in to a server, by its name or that of its identity, and returns what to tell the person; it
+// joins one that is under way. It waits some seconds at most; then there is no link, only the command.
+func (a *Aggregator) SignIn(ctx context.Context, name string) (SignIn, error) {
+	servers := a.now.Load().cfg.Servers
+	i := slices.IndexFunc(servers, func(s *config.Server) bool {
+		return s.Identity != nil && (s.Name == name || s.Identity.Name == name)
+	})
+	if i < 0 || a.auth == nil {
+		return SignIn{}, fmt.Errorf("no server or identity is called %s", name)
+	}
+	needed := SignIn{
+		Error: "auth_required", Server: servers[i].Name, Identity: servers[i].Identity.Name,
+		Command: "plait auth login " + servers[i].Identity.Name, reason: "Sign in to " + servers[i].Name,
+	}
+	bounded, cancel := context.WithTimeout(ctx, linkPatience)
+	defer cancel()
+	started, err := a.auth.Begin(bounded, servers[i], auth.BeginOptions{})
+	switch {
+	case err == nil:
+		needed.URL = started.Link()
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+	default:
+		return needed, err
+	}
+	return needed, nil
 }

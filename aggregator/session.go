@@ -95,7 +95,7 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 		return nil // the client does not wait any more
 	}
 	if needed, ok := signInFor(err); ok {
-		return s.askToSignIn(ctx, m, needed)
+		return s.needsSignIn(ctx, m, serve, needed)
 	}
 	return s.failure(m, err)
 }

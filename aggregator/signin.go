@@ -23,7 +23,7 @@ type SignIn struct {
 	ID       string `json:"id,omitempty"`  // of the error: PLAIT-AUTH-nnn
 
 	reason string   // why, a sentence without its end
-	scopes []string // what it will ask for, nil when that is not known
+	scopes []string // what is missing, and all that was asked for before; nil when it is not about scopes
 	final  bool     // to sign in once more would not help
 }
 
@@ -32,7 +32,7 @@ func signInFor(err error) (SignIn, bool) {
 	if e, ok := errors.AsType[*auth.LoginRequiredError](err); ok {
 		return SignIn{
 			Error: "auth_required", Server: e.Server, Identity: e.Identity, ID: e.ID, Command: "plait auth login " + e.Identity,
-			reason: fmt.Sprintf("%s needs a sign-in: %s", e.Server, e.Reason), scopes: e.Scopes,
+			reason: fmt.Sprintf("%s needs a sign-in: %s", e.Server, e.Reason),
 		}, true
 	}
 	if e, ok := errors.AsType[*auth.StepUpRequiredError](err); ok {
@@ -68,13 +68,34 @@ func (s *SignIn) data() jsonrpc.Raw {
 	return jsonrpc.Set(text, jsonrpc.Quote(upstream.SignIn.String()), "state")
 }
 
+// needsSignIn answers a request that came to a server before a person has signed in there. When somebody is at it in
+// a browser it waits for them a while, and tries again.
+func (s *Session) needsSignIn(ctx context.Context, m *jsonrpc.Message, serve method, needed SignIn) jsonrpc.Text {
+	link := s.link(ctx, &needed)
+	if link.outlast(ctx, s.now.Load().cfg.Auth.CallWait) {
+		answer, err := s.serve(ctx, s.now.Load(), m, serve)
+		if err == nil {
+			return answer
+		}
+		again, ok := signInFor(err)
+		if !ok && ctx.Err() == nil {
+			return s.failure(m, err)
+		}
+		needed = again
+		link = s.link(ctx, &needed)
+	}
+	if ctx.Err() != nil {
+		return nil // the client does not wait any more
+	}
+	return s.askToSignIn(m, needed, link)
+}
+
 // askToSignIn answers a request that came to a server before a person has signed in there. What it says depends on
 // what the client can do: show a person a link (2025-11-25, elicitation, URL mode), show a model the result of a tool,
 // or an error.
-func (s *Session) askToSignIn(ctx context.Context, m *jsonrpc.Message, needed SignIn) jsonrpc.Text {
-	link := s.link(ctx, needed)
+func (s *Session) askToSignIn(m *jsonrpc.Message, needed SignIn, link *link) jsonrpc.Text {
 	if link != nil {
-		needed.URL = link.url
+		needed.URL = link.url()
 	}
 	message := s.agg.redact(needed.Text())
 	switch {

@@ -87,15 +87,7 @@ func (s *Session) admit(ctx context.Context) bool {
 		if v.allowed {
 			return true
 		}
-		s.change(func() {
-			s.state, s.retry = v.state, v.next
-			if v.err != nil {
-				s.err = v.err
-			}
-			if v.state != Connecting {
-				s.held = nil
-			}
-		})
+		s.change(func() { s.show(v) })
 		s.disown()
 		s.flag(v.state == SignIn)
 		v.wait(ctx)
@@ -103,17 +95,32 @@ func (s *Session) admit(ctx context.Context) bool {
 	return false
 }
 
+// show shows why the session does not try the server. The state is locked.
+func (s *Session) show(v verdict) {
+	s.state, s.retry = v.state, v.next
+	if v.err != nil {
+		s.err = v.err
+	}
+	if v.state != Connecting {
+		s.held = nil
+	}
+}
+
 // mourn keeps and logs why there is no session.
 func (s *Session) mourn(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
+	v := s.common.health.verdict()
 	s.change(func() {
 		s.err = err
 		s.failures++
+		s.tries++
+		if !v.allowed { // nobody shall find an attempt that failed still being made
+			s.show(v)
+		}
 	})
 	s.disown()
-	v := s.common.health.verdict()
 	switch retry := time.Until(v.next).Round(time.Millisecond); {
 	case v.state == Parked:
 		s.log.Warn("parked: not tried again before its credentials change", "err", err)
@@ -132,7 +139,12 @@ func (s *Session) Retry() { s.common.health.renew() }
 // connect makes a wire, shakes hands and puts back what clients had set up. It fails within the
 // connectTimeout of the server.
 func (s *Session) connect(ctx context.Context) (*link, error) {
-	s.change(func() { s.state, s.link = Connecting, nil })
+	s.change(func() {
+		s.state, s.link = Connecting, nil
+		if s.flagged { // by a sign-in: what failed before says nothing about this attempt
+			s.failures = 0
+		}
+	})
 	requests, woken := &atomic.Int64{}, s.CredentialsChanged()
 	l, err := s.attempt(ctx, requests)
 	switch {
@@ -150,6 +162,7 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() {
 		s.state, s.link, s.err, s.failures, s.opened = Ready, l, nil, 0, true
 		s.spoken, s.used, s.rested = l.version, time.Now(), nil
+		s.tries++
 		s.unhold(l)
 	})
 	s.flag(false)

@@ -51,6 +51,7 @@ type Session struct {
 	err      error
 	retry    time.Time
 	failures int            // attempts in a row that did not work
+	tries    int            // attempts that came to an end, well or not
 	link     *link          // not nil when Ready
 	held     []jsonrpc.Text // notifications of the client that came while Connecting
 	rested   *link          // that which ended last because nobody used it
@@ -202,6 +203,21 @@ func (s *Session) AwaitSettled(ctx context.Context) error {
 
 func (s *Session) settled() bool {
 	return s.state != Connecting || s.failures > 0
+}
+
+// Tries returns how many attempts to connect have come to an end, well or not.
+func (s *Session) Tries() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries
+}
+
+// AwaitTried waits until the session is connected, or one more attempt than so many has come to an end, or none is to
+// be made before somebody uses it.
+func (s *Session) AwaitTried(ctx context.Context, tries int) error {
+	return s.await(ctx, func() bool {
+		return s.link != nil || s.tries > tries || s.state == Idle || s.state == Misconfigured || s.state == Closed
+	})
 }
 
 // each calls f for every client.

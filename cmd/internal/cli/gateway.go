@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/plait-mcp/plait/aggregator"
+	"github.com/plait-mcp/plait/cmd/internal/authtool"
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/transport"
@@ -37,10 +38,13 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	}
 	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
-		Auth: accounts.Manager,
+		Auth: accounts.Manager, LoginTool: loginTool,
 	})
 	return &gateway{Aggregator: agg, log: log, accounts: accounts, guardian: guardian}, nil
 }
+
+// loginTool makes the server of the tool plait_auth.
+func loginTool(agg *aggregator.Aggregator) transport.Local { return authtool.New(agg, readVersion().Version) }
 
 // shut ends all sessions, child processes and the log; the servers get some seconds to say good-bye.
 func (g *gateway) shut() {
