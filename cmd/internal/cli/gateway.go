@@ -44,7 +44,9 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 }
 
 // loginTool makes the server of the tool plait_auth.
-func loginTool(agg *aggregator.Aggregator) transport.Local { return authtool.New(agg, readVersion().Version) }
+func loginTool(agg *aggregator.Aggregator) transport.Local {
+	return authtool.New(agg, readVersion().Version)
+}
 
 // shut ends all sessions, child processes and the log; the servers get some seconds to say good-bye.
 func (g *gateway) shut() {
