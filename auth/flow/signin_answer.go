@@ -52,8 +52,12 @@ func isPoll(r *http.Request) bool {
 
 // showView answers with the page, and remembers what was shown.
 func (b *Broker) showView(ctx context.Context, w http.ResponseWriter, r *http.Request, v *view) {
-	query := r.URL.Query()
-	v.look(query.Get("from"), query.Has("on"))
+	query, from := r.URL.Query(), &record{}
+	if name := query.Get("from"); isID(name) {
+		if _, err := b.store.Load(ctx, store.Pending, name, from); err == nil && from.Pending.Page == v.ID {
+			v.look(from, query.Has("on"))
+		}
+	}
 	html, err := render("signin", v)
 	if err != nil {
 		write(w, http.StatusInternalServerError, []byte("plait cannot show its page\n"))

@@ -178,19 +178,23 @@ func (v *view) find(flow string) *row {
 }
 
 // look tells how the sign-in went that the browser comes from, and with on has it go on to the next after a good one.
-func (v *view) look(from string, on bool) {
-	r := v.find(from)
-	if r == nil || r.waiting {
+// The row may have forgotten its flow already.
+func (v *view) look(from *record, on bool) {
+	how, ended := from.end()
+	if !ended {
 		return
 	}
-	v.Mark = r.Mark
-	if r.Mark != "good" {
-		v.Note = r.Identity + ": " + r.State + "."
-		return
-	}
-	v.Note = "Signed in as " + r.Identity + "."
-	if on {
-		v.On = v.next()
+	name := from.Pending.Identity
+	switch {
+	case how == nil:
+		v.Mark, v.Note = "good", "Signed in as "+name+"."
+		if on {
+			v.On = v.next()
+		}
+	case from.Phase == declined:
+		v.Mark, v.Note = "bad", name+": you declined."
+	default:
+		v.Mark, v.Note = "bad", name+": the sign-in did not work."
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ type Browser struct {
 
 	mu       sync.Mutex
 	problems []string
+	ignored  []string // origins
 }
 
 // names of Chromium, in PATH.
@@ -88,11 +90,11 @@ func Start(tb testing.TB) *Browser {
 
 // listen takes down what goes wrong on a page.
 func (b *Browser) listen(event any) {
-	var text string
+	var text, at string
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Source == log.EntrySourceSecurity {
-			text = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, address(e.Entry.URL))
+			text, at = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, address(e.Entry.URL)), e.Entry.URL
 		}
 	case *runtime.EventExceptionThrown:
 		text = e.ExceptionDetails.Text
@@ -101,11 +103,19 @@ func (b *Browser) listen(event any) {
 			text = "console." + string(e.Type)
 		}
 	}
-	if text != "" {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	theirs := slices.ContainsFunc(b.ignored, func(origin string) bool { return strings.HasPrefix(at, origin) })
+	if text != "" && !theirs {
 		b.problems = append(b.problems, text)
 	}
+}
+
+// Ignore leaves out what goes wrong on the pages of an origin: they are not ours.
+func (b *Browser) Ignore(origin string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ignored = append(b.ignored, origin)
 }
 
 // Problems returns what went wrong on the pages since the last call.
@@ -183,6 +193,12 @@ func (b *Browser) Await(expression string) {
 func (b *Browser) Text() string {
 	b.tb.Helper()
 	return run(b, chromedp.Evaluate[string]("document.body?.innerText ?? ''"))
+}
+
+// Title returns the title of the page.
+func (b *Browser) Title() string {
+	b.tb.Helper()
+	return run(b, chromedp.Title())
 }
 
 // Location returns the address of the page.
