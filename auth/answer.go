@@ -11,6 +11,7 @@ import (
 	"github.com/plait-mcp/plait/auth/challenge"
 	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
+	"github.com/plait-mcp/plait/config"
 )
 
 const (
@@ -185,7 +186,7 @@ func (c *Client) narrow(ctx context.Context, bearer challenge.Challenge, t try) 
 	again := len(missing) > 0 && within(missing, rec.Asked) || len(missing) == 0 && within(b.Wanted, rec.Asked) && len(b.Wanted) > 0
 	all := union(rec.Asked, missing)
 	switch {
-	case c.site.isMachine() && (again || len(missing) == 0 || t.last):
+	case c.site.isMachine() && (again || len(missing) == 0 || t.last || c.site.identity.Grant == config.GrantExec):
 		return false, nil // no way to more: the server's own answer tells why
 	case c.site.isMachine():
 		return true, h.widen(ctx, c.site, all)
