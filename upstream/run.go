@@ -134,7 +134,7 @@ func (s *Session) mourn(ctx context.Context, err error) {
 }
 
 // Retry ends back-off, breaker and park of the server, for all sessions with it: it is tried now.
-func (s *Session) Retry() { s.common.health.renew() }
+func (s *Session) Retry() { s.of.retry() }
 
 // connect makes a wire, shakes hands and puts back what clients had set up. It fails within the
 // connectTimeout of the server.

@@ -21,6 +21,7 @@ type server struct {
 	cfg       *config.Server
 	http      *http.Client
 	changed   func() <-chan struct{} // the channel is closed when the credentials may be others; nil: they never are
+	again     func()                 // forgets why requests were not sent for want of credentials; nil: they always are
 	end       func()                 // lets go of http and the identity
 	err       error
 	shared    *Session
@@ -53,9 +54,20 @@ func (s *server) prepare(manager *auth.Manager) {
 	default:
 		var client *auth.Client
 		if client, s.err = manager.Client(s.cfg); s.err == nil {
-			s.http, s.changed, s.end = client.HTTP, client.Changed, client.Close
+			s.http, s.changed, s.again, s.end = client.HTTP, client.Changed, client.Retry, client.Close
 		}
 	}
+}
+
+// retry has a server tried now, whatever forbade that.
+func (s *server) retry() {
+	s.mu.Lock()
+	again := s.again
+	s.mu.Unlock()
+	if again != nil {
+		again()
+	}
+	s.common.health.renew()
 }
 
 // take gives a server other settings if they decide the same connection.
