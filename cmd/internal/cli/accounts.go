@@ -32,6 +32,25 @@ func (a *app) openAccounts(ctx context.Context, cfg *config.Config, log hclog.Lo
 	return &accounts{Manager: manager, store: kept, log: log}, nil
 }
 
+// withAccounts runs do with the accounts of the configuration, for a command that connects to no server.
+func (a *app) withAccounts(ctx context.Context, do func(*config.Config, *accounts) error) error {
+	cfg, err := a.load(ctx, a.configFile)
+	if err != nil {
+		return err
+	}
+	log, err := a.openLog(a.logging(config.Log{Level: "warn", Format: cfg.Log.Format}))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	x, err := a.openAccounts(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer x.close()
+	return do(cfg, x)
+}
+
 // close saves what is being renewed, and ends.
 func (x *accounts) close() {
 	x.Close()

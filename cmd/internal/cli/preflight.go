@@ -173,7 +173,6 @@ func outcome(s aggregator.ServerStatus) code {
 
 // describePreflight prints the table, and what is wrong with the servers that are not well.
 func describePreflight(out io.Writer, all []checked, now time.Time) {
-	const none = "–"
 	rows := [][]string{{"SERVER", "STATE", "NEEDED", "TOOLS", "IDENTITY", "EXPIRES", "NEXT"}}
 	for _, c := range all {
 		needed, tools, expires := "no", none, none
@@ -186,7 +185,7 @@ func describePreflight(out io.Writer, all []checked, now time.Time) {
 		if c.Expires != nil {
 			expires = brief(max(0, c.Expires.Sub(now)))
 		}
-		rows = append(rows, []string{c.Server.Server, c.State, needed, tools, orNone(c.Identity, none), expires, next(c.Server, now)})
+		rows = append(rows, []string{c.Server.Server, c.State, needed, tools, orNone(c.Identity), expires, next(c.Server, now)})
 	}
 	table(out, rows)
 	for _, c := range all {

@@ -146,7 +146,6 @@ func reloaded(o *control.Outcome, now time.Time) string {
 
 // row is the line of a server.
 func row(s control.Server, now time.Time) []string {
-	const none = "–"
 	era, tools, expires, since, latency := none, none, none, none, none
 	if s.Era != "" {
 		era = s.Era
@@ -166,10 +165,13 @@ func row(s control.Server, now time.Time) []string {
 	if s.LatencyMS > 0 {
 		latency = brief(time.Duration(s.LatencyMS * float64(time.Millisecond)))
 	}
-	return []string{s.Server, s.State, era, tools, orNone(s.Identity, none), expires, since, latency, orNone(s.Error, none), next(s, now)}
+	return []string{s.Server, s.State, era, tools, orNone(s.Identity), expires, since, latency, orNone(s.Error), next(s, now)}
 }
 
-func orNone(text, none string) string {
+// none is an empty cell of a table.
+const none = "–"
+
+func orNone(text string) string {
 	if text == "" {
 		return none
 	}

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plait-mcp/plait/auth"
+	"github.com/plait-mcp/plait/auth/flow"
+	"github.com/plait-mcp/plait/config"
+)
+
+type loginOptions struct {
+	all       bool
+	device    bool
+	noBrowser bool
+	paste     bool
+	printURL  bool
+	force     bool
+	timeout   time.Duration
+	scopes    []string
+	person    presence
+}
+
+func newAuthLogin(a *app) *cobra.Command {
+	var o loginOptions
+	c := &cobra.Command{
+		Use:   "login NAME ... | --all",
+		Short: "Sign in to servers",
+		Long: `Sign in to servers, each named by itself or by its identity. Who is signed in already stays so, unless --force is given.
+--all signs in to everything that needs it: one page in the browser leads from one to the next.
+
+Where a browser can be shown it is opened. Elsewhere plait prints the link, and takes the answer on whichever way it comes first:
+through a forwarded port, or as the address that the browser landed on, pasted into the terminal. See plait help remote.
+
+What needs no person (client_credentials, jwt_bearer and such) just gets its token. The exit code is 3 when a person has to sign in
+and did not.`,
+		Example: "  plait auth login github\n  plait auth login --all\n  plait auth login github --device",
+		RunE:    func(c *cobra.Command, args []string) error { return runAuthLogin(c.Context(), a, args, o) },
+	}
+	a.configFlag(c)
+	a.logFlags(c)
+	f := c.Flags()
+	f.BoolVar(&o.all, "all", false, "everything that needs a sign-in, on one page")
+	f.BoolVar(&o.device, "device", false, "with a code that is typed in on any device (RFC 8628)")
+	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser: print the link")
+	f.BoolVar(&o.paste, "paste", false, "open no browser and no port: read the address that the browser lands on from standard input")
+	f.BoolVar(&o.printURL, "print-url", false, "open no browser: print nothing but the link, on standard output")
+	f.BoolVar(&o.force, "force", false, "sign in again, whoever is signed in")
+	f.DurationVar(&o.timeout, "timeout", 0, "wait so long for a person (default: auth.timeout, 5m)")
+	f.StringSliceVar(&o.scopes, "scope", nil, "ask for these `scopes` as well: a,b")
+	c.MarkFlagsMutuallyExclusive("device", "paste", "print-url")
+	c.MarkFlagsMutuallyExclusive("all", "device")
+	c.MarkFlagsMutuallyExclusive("all", "paste")
+	o.person.flags(c)
+	return c
+}
+
+func runAuthLogin(ctx context.Context, a *app, names []string, o loginOptions) error {
+	if err := someOf(names, o.all); err != nil {
+		return err
+	}
+	if o.timeout < 0 {
+		return usagef("--timeout is less than 0; write a time such as 5m")
+	}
+	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
+		servers, err := choose(cfg, names)
+		if err != nil {
+			return err
+		}
+		if err := servers.sound(); err != nil && !o.all {
+			return err
+		}
+		if o.timeout == 0 {
+			o.timeout = cfg.Auth.Timeout
+		}
+		l := &login{app: a, accounts: x, cfg: cfg, options: o, asks: o.asksFor() || o.person.somebody(a, false)}
+		if o.all {
+			return l.everything(ctx, servers)
+		}
+		return l.each(ctx, servers)
+	})
+}
+
+// asksFor reports whether the flags name a way that takes a person: then one is there.
+func (o *loginOptions) asksFor() bool { return o.device || o.noBrowser || o.paste || o.printURL }
+
+// login is one run of plait auth login.
+type login struct {
+	app      *app
+	accounts *accounts
+	cfg      *config.Config
+	options  loginOptions
+	asks     bool      // a person is there
+	ends     time.Time // when the link that was shown last ends to be valid
+}
+
+// each signs in to servers, one after the other.
+func (l *login) each(ctx context.Context, servers chosen) error {
+	var failed joined
+	for _, s := range servers {
+		if err := l.one(ctx, s); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			failed = append(failed, err)
+		}
+	}
+	return worst(failed)
+}
+
+// worst returns the errors as one whose exit code is that of a needed sign-in, if there is one.
+func worst(failed joined) error {
+	switch len(failed) {
+	case 0:
+		return nil
+	case 1:
+		return failed[0]
+	}
+	exit := exitCode(failed[0])
+	for _, err := range failed {
+		if exitCode(err) == exitSignIn {
+			exit = exitSignIn
+		}
+	}
+	return &exitError{exit, failed}
+}
+
+// one signs in to a server.
+func (l *login) one(ctx context.Context, s *config.Server) error {
+	l.ends = time.Time{}
+	limited, cancel := context.WithTimeout(ctx, l.options.timeout)
+	defer cancel()
+	err := l.accounts.SignIn(limited, s, l.way())
+	switch {
+	case err == nil:
+		l.report(ctx, s)
+		return nil
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		return l.late(s)
+	}
+	return err
+}
+
+// late says that nobody signed in.
+func (l *login) late(s *config.Server) error {
+	text := fmt.Sprintf("%s: not signed in after %s", s.Name, brief(l.options.timeout))
+	if l.ends.After(time.Now()) {
+		text += fmt.Sprintf("; the link stays valid until %s while plait runs", l.ends.Local().Format("15:04"))
+	}
+	return &exitError{exitSignIn, fmt.Errorf("%s; run plait auth login %s for another one [%s]", text, s.Name, auth.IDFlow)}
+}
+
+// way says how to sign in, as the flags and the place want it.
+func (l *login) way() auth.SignInOptions {
+	o := auth.SignInOptions{Scopes: l.options.scopes, Force: l.options.force, Method: auth.MethodBrowser}
+	if !l.asks {
+		o.Method = auth.MethodNone
+		return o
+	}
+	o.Show = l.show
+	switch {
+	case l.options.device:
+		o.Method = auth.MethodDevice
+	case l.options.paste:
+		o.Method, o.In = auth.MethodPaste, l.app.env.In
+	case l.opens():
+		o.Open = l.app.openBrowser
+	case l.app.typed():
+		o.In = l.app.env.In
+	}
+	return o
+}
+
+// opens reports whether a browser is opened.
+func (l *login) opens() bool {
+	o := l.options
+	return l.asks && !o.noBrowser && !o.printURL && !o.paste && !o.device && flow.CanOpen(flow.Env{LookupEnv: l.app.env.LookupEnv})
+}
+
+// report says that somebody is signed in.
+func (l *login) report(ctx context.Context, s *config.Server) {
+	text := s.Name + ": signed in"
+	for _, now := range l.accounts.Status(ctx, []*config.Server{s}) {
+		switch {
+		case now.State == auth.StateAnonymous:
+			text = s.Name + ": lets everybody in; there is nothing to sign in to"
+		case now.Account != "":
+			text += " as " + now.Account
+		}
+		if now.State == auth.StateReady && now.Issuer != "" {
+			text += " at " + host(now.Issuer)
+		}
+		if !now.Expires.IsZero() && !now.Refreshable && now.Interactive() {
+			text += fmt.Sprintf("; it is not renewed, you will be asked again in %s", brief(max(0, time.Until(now.Expires))))
+		}
+	}
+	l.app.say("%s", text)
+}
+
+// host returns the host of a URL.
+func host(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
