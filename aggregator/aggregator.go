@@ -25,6 +25,9 @@ type Options struct {
 	// LoginTool makes the server of the tool plait_auth, which is listed while a server needs a sign-in; nil: there is
 	// no such tool.
 	LoginTool func(*Aggregator) transport.Local
+	// NeedsSignIn is told of a server when a person has to sign in there, once for each client and each time. It must not
+	// block. nil: nobody is told.
+	NeedsSignIn func(server string)
 	// Snapshots is where the last lists of servers are kept, for the first list after the start; nil: nowhere.
 	Snapshots *upstream.Snapshots
 	// Redact takes secrets out of what clients are told of errors, which quotes servers; nil leaves it as it is.
@@ -38,6 +41,8 @@ type Aggregator struct {
 	version string
 	redact  func(string) string
 	log     hclog.Logger
+
+	needsSignIn func(server string)
 
 	life func() context.Context // all that is done for a client ends with it
 
@@ -64,7 +69,12 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 	if opts.Redact == nil {
 		opts.Redact = func(text string) string { return text }
 	}
+	if opts.NeedsSignIn == nil {
+		opts.NeedsSignIn = func(string) {}
+	}
 	a := &Aggregator{
+		needsSignIn: opts.NeedsSignIn,
+
 		auth:    opts.Auth,
 		life:    func() context.Context { return ctx },
 		version: opts.Version, redact: opts.Redact, log: opts.Log,

@@ -173,7 +173,10 @@ func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
 }
 
 // SignInChanged notes that a server began or ceased to need a sign-in (upstream.Client).
-func (s *Session) SignInChanged(*upstream.Session) {
+func (s *Session) SignInChanged(server *upstream.Session) {
+	if server.Status().State == upstream.SignIn {
+		s.agg.needsSignIn(server.Name())
+	}
 	s.mu.Lock()
 	s.replace(func(*view) {})
 	s.mu.Unlock()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -15,8 +16,9 @@ import (
 type accounts struct {
 	*auth.Manager
 
-	store *store.Store
-	log   hclog.Logger
+	store   *store.Store
+	log     hclog.Logger
+	servers atomic.Pointer[[]*config.Server] // that are configured now
 }
 
 // openAccounts opens the accounts of a configuration. It asks nobody and touches no keyring. The caller calls close when
@@ -26,11 +28,18 @@ func (a *app) openAccounts(ctx context.Context, cfg *config.Config, log hclog.Lo
 	if err != nil {
 		return nil, err
 	}
-	manager := auth.NewManager(context.WithoutCancel(ctx), auth.Options{
-		Auth: cfg.Auth, LookupEnv: a.env.LookupEnv, Version: readVersion().Version, Log: log.Named("auth"),
+	x := &accounts{store: kept, log: log}
+	x.apply(cfg)
+	x.Manager = auth.NewManager(context.WithoutCancel(ctx), auth.Options{
+		Store: kept, Auth: cfg.Auth, Servers: func() []*config.Server { return *x.servers.Load() }, LookupEnv: a.env.LookupEnv,
+		Version: readVersion().Version, Learn: a.redact.note, Log: log.Named("auth"),
 	})
-	return &accounts{Manager: manager, store: kept, log: log}, nil
+	return x, nil
 }
+
+// apply has the accounts be those of the servers of another configuration. Where sign-ins are kept, and how people sign in,
+// stays.
+func (x *accounts) apply(cfg *config.Config) { x.servers.Store(&cfg.Servers) }
 
 // withAccounts runs do with the accounts of the configuration, for a command that connects to no server.
 func (a *app) withAccounts(ctx context.Context, do func(*config.Config, *accounts) error) error {

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,7 +36,7 @@ func (l *login) everything(ctx context.Context, servers chosen) error {
 		}
 		well = append(well, s)
 	}
-	if !l.opens() {
+	if !l.opens() && !l.options.printURL {
 		if err := l.each(ctx, well); err != nil {
 			failed = append(failed, err)
 		}
@@ -63,33 +61,40 @@ func (l *login) onPage(ctx context.Context, servers chosen) error {
 		return err
 	}
 	defer func() { _ = page.Close(context.WithoutCancel(ctx)) }() // it ends with the process anyhow
-	l.app.say("your browser shows what there is to sign in to: %s", page.Link())
-	if err := l.app.openBrowser(ctx, page.Link()); err != nil {
-		l.app.say("no browser could be opened (%v); open the page yourself", err)
+	if err := l.showPage(ctx, page.Link()); err != nil {
+		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, l.options.timeout)
-	defer cancel()
 	results := make([]error, len(groups))
 	var all errgroup.Group
 	const atOnce = 8
 	all.SetLimit(atOnce)
 	for i, g := range groups {
 		all.Go(func() error {
-			results[i] = l.line(limited, page, g)
+			results[i] = l.line(ctx, page, g)
 			return nil
 		})
 	}
 	_ = all.Wait() // the functions return none
 	var failed joined
-	for i, err := range results {
-		if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			err = l.late(groups[i][0])
-		}
+	for _, err := range results {
 		if err != nil {
 			failed = append(failed, err)
 		}
 	}
 	return worst(failed)
+}
+
+// showPage leads the person to the page.
+func (l *login) showPage(ctx context.Context, link string) error {
+	if l.options.printURL {
+		_, err := fmt.Fprintln(l.app.env.Out, link)
+		return err
+	}
+	l.app.say("your browser shows what there is to sign in to: %s", link)
+	if err := l.app.openBrowser(ctx, link); err != nil {
+		l.app.say("no browser could be opened (%v); open the page yourself", err)
+	}
+	return nil
 }
 
 // line signs in to the servers of one identity, and tells the page and the terminal how far that is.
@@ -99,22 +104,29 @@ func (l *login) line(ctx context.Context, page *flow.Page, servers chosen) error
 		e.State = state
 		_ = page.Set(context.WithoutCancel(ctx), e) // how it ends does not depend on who looks at the page
 	}
-	begun, state := time.Now(), flow.Unneeded
+	state := flow.Unneeded
 	for _, s := range servers {
-		if l.isDone(ctx, s, begun) {
-			state = flow.SignedIn
-			continue
+		o := l.way()
+		o.Open, o.In = nil, nil // the page leads there
+		o.Show = func(p auth.Prompt) {
+			if e.Issuer, e.AuthServer = p.AuthServer, p.AuthServer; p.UserCode != "" {
+				e.Detail = fmt.Sprintf("enter the code %s at %s", p.UserCode, p.URL)
+				set(flow.Running)
+				return
+			}
+			e.Flow = p.Flow
+			set(flow.Waiting)
 		}
-		err := l.step(ctx, s, &e, set)
-		switch {
-		case errors.Is(err, auth.ErrNotNeeded):
-		case err != nil:
+		if !s.Identity.Grant.NeedsPerson() {
+			set(flow.Running)
+		}
+		if err := l.signIn(ctx, s, o); err != nil {
 			e.Detail = harmless(err.Error())
 			set(flow.Failed)
 			return err
-		default:
+		}
+		if !l.isAnonymous(ctx, s) {
 			state = flow.SignedIn
-			l.report(ctx, s)
 		}
 	}
 	e.Flow, e.Detail = "", ""
@@ -122,35 +134,14 @@ func (l *login) line(ctx context.Context, page *flow.Page, servers chosen) error
 	return nil
 }
 
-// isDone reports whether nothing is left to do for a server: somebody is signed in, or has done so since begun when
-// that is forced.
-func (l *login) isDone(ctx context.Context, s *config.Server, begun time.Time) bool {
+// isAnonymous reports whether a server lets everybody in, as far as is known.
+func (l *login) isAnonymous(ctx context.Context, s *config.Server) bool {
 	for _, now := range l.accounts.Status(ctx, []*config.Server{s}) {
-		if now.State == auth.StateReady && now.Interactive() && (!l.options.force || now.SignedIn.After(begun)) {
-			return true
+		if now.State != auth.StateAnonymous {
+			return false
 		}
 	}
-	return false
-}
-
-// step signs in to a server: by itself when that needs nobody, with a code, or with the browser that shows the page.
-func (l *login) step(ctx context.Context, s *config.Server, e *flow.Entry, set func(flow.EntryState)) error {
-	if grant := s.Identity.Grant; !grant.NeedsPerson() || grant == config.GrantDeviceCode {
-		set(flow.Running)
-		o := auth.SignInOptions{Scopes: l.options.scopes, Force: l.options.force, Show: func(p auth.Prompt) {
-			e.Detail = fmt.Sprintf("enter the code %s at %s", p.UserCode, p.URL)
-			set(flow.Running)
-		}}
-		return l.accounts.SignIn(ctx, s, o)
-	}
-	f, err := l.accounts.Begin(ctx, s, auth.BeginOptions{Scopes: l.options.scopes, Force: l.options.force})
-	if err != nil {
-		return err
-	}
-	e.Flow, e.AuthServer = f.ID, host(f.URL())
-	e.Issuer = e.AuthServer
-	set(flow.Waiting)
-	return f.Wait(ctx)
+	return true
 }
 
 // entryOf is the line of an identity on the page.

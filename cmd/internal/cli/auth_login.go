@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +47,7 @@ and did not.`,
 	f.BoolVar(&o.all, "all", false, "everything that needs a sign-in, on one page")
 	f.BoolVar(&o.device, "device", false, "with a code that is typed in on any device (RFC 8628)")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser: print the link")
-	f.BoolVar(&o.paste, "paste", false, "open no browser and no port: read the address that the browser lands on from standard input")
+	f.BoolVar(&o.paste, "paste", false, "open no browser: read the address that the browser lands on from standard input")
 	f.BoolVar(&o.printURL, "print-url", false, "open no browser: print nothing but the link, on standard output")
 	f.BoolVar(&o.force, "force", false, "sign in again, whoever is signed in")
 	f.DurationVar(&o.timeout, "timeout", 0, "wait so long for a person (default: auth.timeout, 5m)")
@@ -78,7 +77,7 @@ func runAuthLogin(ctx context.Context, a *app, names []string, o loginOptions) e
 		if o.timeout == 0 {
 			o.timeout = cfg.Auth.Timeout
 		}
-		l := &login{app: a, accounts: x, cfg: cfg, options: o, asks: o.asksFor() || o.person.somebody(a, false)}
+		l := &login{app: a, accounts: x, options: o, asks: o.asksFor() || o.person.somebody(a, false)}
 		if o.all {
 			return l.everything(ctx, servers)
 		}
@@ -93,10 +92,8 @@ func (o *loginOptions) asksFor() bool { return o.device || o.noBrowser || o.past
 type login struct {
 	app      *app
 	accounts *accounts
-	cfg      *config.Config
 	options  loginOptions
-	asks     bool      // a person is there
-	ends     time.Time // when the link that was shown last ends to be valid
+	asks     bool // a person is there
 }
 
 // each signs in to servers, one after the other.
@@ -132,32 +129,43 @@ func worst(failed joined) error {
 
 // one signs in to a server.
 func (l *login) one(ctx context.Context, s *config.Server) error {
-	l.ends = time.Time{}
+	return l.signIn(ctx, s, l.way())
+}
+
+// signIn signs in to a server, and says how that went.
+func (l *login) signIn(ctx context.Context, s *config.Server, o auth.SignInOptions) error {
+	begun, ends := time.Now(), time.Time{}
+	if show := o.Show; show != nil {
+		o.Show = func(p auth.Prompt) {
+			ends = p.Expires
+			show(p)
+		}
+	}
 	limited, cancel := context.WithTimeout(ctx, l.options.timeout)
 	defer cancel()
-	err := l.accounts.SignIn(limited, s, l.way())
+	err := l.accounts.SignIn(limited, s, o)
 	switch {
 	case err == nil:
-		l.report(ctx, s)
+		l.report(ctx, s, begun)
 		return nil
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-		return l.late(s)
+		return l.late(s, ends)
 	}
 	return err
 }
 
-// late says that nobody signed in.
-func (l *login) late(s *config.Server) error {
+// late says that nobody signed in as long as plait waited (row M17 of the failures).
+func (l *login) late(s *config.Server, ends time.Time) error {
 	text := fmt.Sprintf("%s: not signed in after %s", s.Name, brief(l.options.timeout))
-	if l.ends.After(time.Now()) {
-		text += fmt.Sprintf("; the link stays valid until %s while plait runs", l.ends.Local().Format("15:04"))
+	if ends.After(time.Now()) {
+		text += fmt.Sprintf("; the link stays valid until %s while plait runs", ends.Local().Format("15:04"))
 	}
 	return &exitError{exitSignIn, fmt.Errorf("%s; run plait auth login %s for another one [%s]", text, s.Name, auth.IDFlow)}
 }
 
 // way says how to sign in, as the flags and the place want it.
 func (l *login) way() auth.SignInOptions {
-	o := auth.SignInOptions{Scopes: l.options.scopes, Force: l.options.force, Method: auth.MethodBrowser}
+	o := auth.SignInOptions{Scopes: l.options.scopes, Force: l.options.force}
 	if !l.asks {
 		o.Method = auth.MethodNone
 		return o
@@ -170,7 +178,7 @@ func (l *login) way() auth.SignInOptions {
 		o.Method, o.In = auth.MethodPaste, l.app.env.In
 	case l.opens():
 		o.Open = l.app.openBrowser
-	case l.app.typed():
+	case !l.options.printURL && l.app.typed():
 		o.In = l.app.env.In
 	}
 	return o
@@ -178,18 +186,20 @@ func (l *login) way() auth.SignInOptions {
 
 // opens reports whether a browser is opened.
 func (l *login) opens() bool {
-	o := l.options
-	return l.asks && !o.noBrowser && !o.printURL && !o.paste && !o.device && flow.CanOpen(flow.Env{LookupEnv: l.app.env.LookupEnv})
+	return l.asks && !l.options.asksFor() && flow.CanOpen(flow.Env{LookupEnv: l.app.env.LookupEnv})
 }
 
 // report says that somebody is signed in.
-func (l *login) report(ctx context.Context, s *config.Server) {
+func (l *login) report(ctx context.Context, s *config.Server, begun time.Time) {
 	text := s.Name + ": signed in"
 	for _, now := range l.accounts.Status(ctx, []*config.Server{s}) {
 		switch {
 		case now.State == auth.StateAnonymous:
 			text = s.Name + ": lets everybody in; there is nothing to sign in to"
-		case now.Account != "":
+		case !now.SignedIn.IsZero() && now.SignedIn.Before(begun):
+			text = s.Name + ": signed in already"
+		}
+		if now.Account != "" {
 			text += " as " + now.Account
 		}
 		if now.State == auth.StateReady && now.Issuer != "" {
@@ -200,13 +210,4 @@ func (l *login) report(ctx context.Context, s *config.Server) {
 		}
 	}
 	l.app.say("%s", text)
-}
-
-// host returns the host of a URL.
-func host(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }

@@ -73,14 +73,13 @@ func runAuthRefresh(ctx context.Context, a *app, names []string) error {
 		if err := servers.sound(); err != nil {
 			return err
 		}
-		l := &login{app: a, accounts: x, cfg: cfg}
 		var failed joined
 		for _, s := range servers {
 			if err := x.Refresh(ctx, s); err != nil {
 				failed = append(failed, err)
 				continue
 			}
-			l.report(ctx, s)
+			a.say("%s: renewed", s.Name)
 		}
 		return worst(failed)
 	})

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -11,24 +12,26 @@ import (
 // show tells a person what to do. The link goes where nothing is taken out of it.
 func (l *login) show(p auth.Prompt) {
 	a := l.app
-	l.ends = p.Expires
 	switch {
 	case p.UserCode != "":
 		a.say("%s: enter the code %s at this address, on any device%s:", p.Server, p.UserCode, until(p.Expires))
-		fmt.Fprintln(a.env.Err, "\n    "+harmless(p.URL)+"\n")
+		l.print(p.URL)
 	case l.options.printURL:
 		fmt.Fprintln(a.env.Out, harmless(p.URL))
 	case p.PID != 0:
 		a.say("%s: sign-in is already open in your browser (started %s ago by pid %d); if you do not find it: %s",
 			p.Server, brief(time.Since(p.Started)), p.PID, p.Link)
-	case l.opens():
-		a.say("%s: signing in at %s; your browser shows %s", p.Server, p.AuthServer, p.Link)
+	case p.Opened:
+		a.say("%s: your browser shows %s; sign in at %s there", p.Server, p.Link, p.AuthServer)
 	default:
 		a.say("%s: open this on any machine and sign in%s:", p.Server, until(p.Expires))
-		fmt.Fprintln(a.env.Err, "\n    "+harmless(p.URL)+"\n")
+		l.print(p.URL)
 		l.elsewhere(p)
 	}
 }
+
+// print shows a link to a person, and to nobody else: no log has it.
+func (l *login) print(link string) { fmt.Fprintf(l.app.env.Err, "\n    %s\n\n", harmless(link)) }
 
 func until(t time.Time) string {
 	if t.IsZero() {
@@ -46,7 +49,7 @@ func (l *login) elsewhere(p auth.Prompt) {
 	}
 	a.say("The browser comes back to 127.0.0.1:%d of the machine that it runs on. When that is not this one:", p.Port)
 	a.say("  - before you open the link, run there:  ssh -L %d:127.0.0.1:%d %s", p.Port, p.Port, a.sshTarget())
-	if a.typed() {
+	if a.typed() && !l.options.printURL {
 		a.say("  - or paste the address that the browser lands on here")
 	} else {
 		a.say("  - or give the address that the browser lands on to:  plait auth paste %s ADDRESS", p.Server)
@@ -67,4 +70,13 @@ func (a *app) sshTarget() string {
 		host = fields[2]
 	}
 	return user + "@" + host
+}
+
+// host returns the host of a URL, "" for none.
+func host(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }

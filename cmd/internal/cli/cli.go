@@ -26,6 +26,8 @@ type app struct {
 
 	configFile, profile, logLevel, logFile string   // flags of every command that reads a configuration
 	servers                                []string // names; nil for all
+
+	alone bool // nobody is there who could sign in
 }
 
 // Main runs the command that args name and returns the exit code of the process. The first interrupt or

@@ -32,7 +32,9 @@ type connectOptions struct {
 	serverStream    bool
 	protocolVersion string
 
-	oauth connectOAuth
+	oauth     connectOAuth
+	person    presence
+	noBrowser bool
 
 	enableProxy bool // proxies of the environment are honoured anyhow
 	debug       bool // mcp-remote's word for --log-level debug
@@ -59,6 +61,7 @@ ALLOW_INSECURE_HTTP, LOG_LEVEL and those that begin with OAUTH2_), and then from
 		},
 	}
 	o.flags(c.Flags())
+	o.person.flags(c)
 	a.logFlags(c)
 	return c
 }
@@ -75,6 +78,7 @@ func (o *connectOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.serverStream, "server-stream", true, "keep a stream open for what the server sends by itself")
 	f.StringVar(&o.protocolVersion, "protocol-version", "", "offer this protocol `version` to the server instead of the client's")
 	o.oauth.flags(f)
+	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser for the first sign-in")
 	f.BoolVar(&o.enableProxy, "enable-proxy", false, "accepted: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are always honoured")
 	f.BoolVar(&o.debug, "debug", false, "the same as --log-level debug")
 	_ = f.MarkHidden("debug")
@@ -88,7 +92,7 @@ func runConnect(ctx context.Context, a *app, o connectOptions, given func(flag s
 	if o.debug && a.logLevel == "" {
 		a.logLevel = "debug"
 	}
-	return a.serve(ctx, cfg, "")
+	return a.serve(ctx, cfg, serving{person: o.person, browser: !o.noBrowser, forget: o.oauth.resetAuth})
 }
 
 // readConnect makes the configuration of what flags, environment and the file of mcp-oauth2-proxy say together.

@@ -17,6 +17,7 @@ type gateway struct {
 	log      *logs
 	accounts *accounts
 	guardian *transport.Guardian
+	waiting  chan string // names of servers that a person has to sign in to; one at most, for who wants to know
 }
 
 // open makes the gateway of a configuration; it connects to nothing yet. The folder keeps snapshots, "" none. The
@@ -36,11 +37,20 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	if folder != "" {
 		snapshots = upstream.OpenSnapshots(folder, cfg.Startup.SnapshotMaxAge, log.Named("snapshots"))
 	}
-	agg := aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
+	g := &gateway{log: log, accounts: accounts, guardian: guardian, waiting: make(chan string, 1)}
+	g.Aggregator = aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
-		Auth: accounts.Manager, LoginTool: loginTool,
+		Auth: accounts.Manager, LoginTool: loginTool, NeedsSignIn: g.wait,
 	})
-	return &gateway{Aggregator: agg, log: log, accounts: accounts, guardian: guardian}, nil
+	return g, nil
+}
+
+// wait notes that a person has to sign in to a server.
+func (g *gateway) wait(server string) {
+	select {
+	case g.waiting <- server:
+	default:
+	}
 }
 
 // loginTool makes the server of the tool plait_auth.

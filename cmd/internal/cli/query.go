@@ -142,7 +142,7 @@ func absent(s upstream.Status) error {
 	case s.State == upstream.Misconfigured:
 		return fmt.Errorf("server %q is misconfigured: %w; %s", s.Server, s.Err, s.Next)
 	case s.State == upstream.SignIn:
-		return s.Err // it says all that
+		return fmt.Errorf("%w [%s]", s.Err, s.ID) // it says what to do
 	case s.Unread != nil:
 		return fmt.Errorf("server %q: %w; see what it says with plait doctor %s", s.Server, s.Unread, s.Server)
 	case s.Err == nil:

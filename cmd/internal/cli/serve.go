@@ -12,12 +12,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/plait-mcp/plait/aggregator/downstream"
+	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/cmd/internal/control"
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
 func newServe(a *app) *cobra.Command {
+	var o serving
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve all configured servers as one, on standard input and output",
@@ -27,15 +29,24 @@ This is the command that an MCP client starts. It ends when standard input ends,
 the configuration takes effect while it runs: when the file is saved, on SIGHUP, and with plait reload. A file
 with a mistake changes nothing. plait status shows what runs.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runServe(c.Context(), a) },
+		RunE: func(c *cobra.Command, _ []string) error { return runServe(c.Context(), a, o) },
 	}
 	a.configFlag(c)
 	a.serversFlag(c)
 	a.logFlags(c)
+	o.person.flags(c)
 	return c
 }
 
-func runServe(ctx context.Context, a *app) error {
+// serving says how a configuration is served.
+type serving struct {
+	file    string // that is read again when it changes, "" for none
+	person  presence
+	browser bool // the first sign-in opens one, if one can be seen
+	forget  bool // former sign-ins are forgotten first
+}
+
+func runServe(ctx context.Context, a *app, o serving) error {
 	signal.Ignore(syscall.SIGHUP) // from here on it ends nothing, but asks for a reload
 	file := a.configFile
 	if absolute, err := filepath.Abs(file); err == nil && file != "" {
@@ -45,21 +56,29 @@ func runServe(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, cfg, cfg.Path)
+	o.file = cfg.Path
+	return a.serve(ctx, cfg, o)
 }
 
-// serve serves a configuration on standard input and output until that ends or ctx does. When file is not "",
-// the configuration is read from there again, and changes while it serves.
-func (a *app) serve(ctx context.Context, cfg *config.Config, file string) error {
+// serve serves a configuration on standard input and output until that ends or ctx does.
+func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
+	if a.alone = !o.person.somebody(a, true); a.alone {
+		cfg = alone(cfg)
+	}
 	g, err := a.open(ctx, cfg, a.logging(cfg.Log), a.snapshotFolder(cfg))
 	if err != nil {
 		return err
 	}
 	defer g.shut()
 	g.report(nil, cfg)
-	l := newLive(a, g, cfg, file)
-	if file != "" {
+	if o.forget {
+		if err := g.accounts.SignOut(ctx, cfg.Servers, auth.SignOutOptions{ForgetClient: true}); err != nil {
+			return err
+		}
+	}
+	l := newLive(a, g, cfg, o.file)
+	if o.file != "" {
 		signal.Notify(l.hangups, syscall.SIGHUP)
 		defer signal.Stop(l.hangups)
 	}
@@ -76,6 +95,12 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, file string) error 
 	})
 	group.Go(func() error {
 		l.run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		if o.browser && !a.alone {
+			a.invite(ctx, g, cfg)
+		}
 		return nil
 	})
 	group.Go(func() error {

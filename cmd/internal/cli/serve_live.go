@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +90,7 @@ func (l *live) reload(ctx context.Context, cause string) control.Outcome {
 		l.gateway.log.Debug("reloaded: nothing changed", "cause", cause)
 		return o
 	}
+	l.gateway.accounts.apply(cfg)
 	plan := l.gateway.Apply(cfg) //nolint:contextcheck // sessions live in the context of the Aggregator
 	o.OK = true
 	o.Changes, o.Global = asChanges(plan)
@@ -115,6 +117,9 @@ func (l *live) read(ctx context.Context) (*config.Config, error) {
 		return cfg, err
 	}
 	l.app.redact.learn(cfg)
+	if l.app.alone {
+		cfg = alone(cfg)
+	}
 	if cfg.Blank && !l.config().Blank {
 		return cfg, config.Problems{{
 			ID: config.IDNoServer, Pos: config.Pos{File: l.file}, Path: "mcpServers",
@@ -192,6 +197,8 @@ func (l *live) settle(before, cfg *config.Config, plan config.Plan) []string {
 	}
 	for _, key := range plan.Global {
 		switch {
+		case strings.HasPrefix(key, "credentials."), strings.HasPrefix(key, "auth.callback."), key == "auth.timeout":
+			notices = append(notices, key+" takes effect when plait starts again")
 		case key == "log.format" && was.format != is.format, key == "limits.message", key == "startup.snapshot", key == "startup.snapshotMaxAge":
 			notices = append(notices, key+" takes effect when plait starts again")
 		}
