@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/plait-mcp/plait/auth/grant"
+	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/auth/store"
 	"github.com/plait-mcp/plait/config"
 )
@@ -58,6 +59,25 @@ func (m *Manager) signOut(ctx context.Context, s *site, opts SignOutOptions) err
 		failed = append(failed, m.remove(ctx, bonds, bondKey(s.who, b.URL)))
 	}
 	failed = append(failed, m.remove(ctx, tabs, s.who))
+	if opts.ForgetClient {
+		failed = append(failed, m.forgetClients(ctx, s.who))
+	}
+	return errors.Join(failed...)
+}
+
+// forgetClients removes the registrations of an identity at whatever authorization server.
+func (m *Manager) forgetClients(ctx context.Context, who string) error {
+	keys, err := m.opts.Store.List(ctx, store.Clients)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, key := range keys {
+		var c register.Client
+		if _, err := m.opts.Store.Load(ctx, store.Clients, key, &c); err == nil && key == clientKey(who, c.Issuer) {
+			failed = append(failed, m.remove(ctx, store.Clients, key))
+		}
+	}
 	return errors.Join(failed...)
 }
 
@@ -76,9 +96,6 @@ func (m *Manager) forget(ctx context.Context, s *site, key string, opts SignOutO
 	if rec := h.current(); rec != nil {
 		if opts.Revoke {
 			failed = append(failed, s.revoke(ctx, rec))
-		}
-		if opts.ForgetClient {
-			failed = append(failed, m.remove(ctx, store.Clients, clientKey(s.who, rec.Issuer)))
 		}
 	}
 	failed = append(failed, m.remove(ctx, store.Grants, key))
@@ -104,7 +121,11 @@ func (s *site) revoke(ctx context.Context, rec *record) error {
 		failed = append(failed, e.Revoke(ctx, rec.Refresh, "refresh_token"))
 	}
 	for _, t := range rec.Tokens {
-		failed = append(failed, e.Revoke(ctx, t.Access, "access_token"))
+		err := e.Revoke(ctx, t.Access, "access_token")
+		if answer, ok := errors.AsType[*grant.Error](err); ok && answer.Code == "unsupported_token_type" {
+			continue // it revokes refresh tokens only (RFC 7009 section 2.2.1); this one ends by itself
+		}
+		failed = append(failed, err)
 	}
 	if err := errors.Join(failed...); err != nil {
 		if errors.Is(err, grant.ErrNoRevocation) {

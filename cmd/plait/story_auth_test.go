@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -115,8 +116,8 @@ func browser() int {
 	return 0
 }
 
-// follow opens a link as a browser does, with plain GETs and cookies, and goes on as long as it may. It returns the page
-// that it ends on, or the address that it did not open.
+// follow opens a link as a person does in a browser, with plain GETs and cookies: it presses the first button of each
+// page of ours, and goes on as long as it may. It returns the page that it ends on, or the address that it did not open.
 func follow(link string, may func(*url.URL) bool) (page, stopped string, err error) {
 	jar, _ := cookiejar.New(nil) // which never fails
 	client := &http.Client{Timeout: hung, Jar: jar, CheckRedirect: func(next *http.Request, via []*http.Request) error {
@@ -129,16 +130,47 @@ func follow(link string, may func(*url.URL) bool) (page, stopped string, err err
 		return nil
 	}}
 	defer client.CloseIdleConnections()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(hung); ; {
+		page, at, stopped, err := visit(client, link)
+		if err != nil || stopped != "" {
+			return page, stopped, err
+		}
+		next := buttonIn.FindStringSubmatch(page)
+		switch {
+		case next != nil:
+			to, err := at.Parse(html.UnescapeString(next[1] + next[2]))
+			if err != nil {
+				return page, "", err
+			}
+			link = to.String()
+		case !strings.Contains(page, `data-ended="false"`):
+			return page, "", nil
+		case time.Now().After(end):
+			return page, "", errors.New("the page never ends")
+		default: // a page that loads itself again
+			<-tick.C
+			link = at.String()
+		}
+	}
+}
+
+// buttonIn finds where a page of ours leads: by its first button, or by itself.
+var buttonIn = regexp.MustCompile(`(?:class="button"[^>]* href="([^"]+)"|http-equiv="refresh" content="\d+; url=([^"]+)")`)
+
+// visit opens one address. It returns the page and its address, or the one that the client did not want to open.
+func visit(client *http.Client, link string) (page string, at *url.URL, stopped string, err error) {
 	resp, err := client.Get(link)
 	if err != nil {
-		return "", "", err
+		return "", nil, "", err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return "", resp.Header.Get("Location"), err
+		stopped = resp.Header.Get("Location")
 	}
-	return string(body), "", err
+	return string(body), resp.Request.URL, stopped, err
 }
 
 // person is a program: `person COMMAND ARG...` runs COMMAND as somebody who watches it: it opens the first link that

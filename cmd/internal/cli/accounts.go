@@ -8,6 +8,7 @@ import (
 
 	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/cmd/internal/control"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -58,6 +59,21 @@ func (a *app) withAccounts(ctx context.Context, do func(*config.Config, *account
 	}
 	defer x.close()
 	return do(cfg, x)
+}
+
+// describe fills in as whom plait comes to a server. It asks nobody.
+func (x *accounts) describe(ctx context.Context, to *control.Server) {
+	for _, s := range *x.servers.Load() {
+		if s.Name != to.Server {
+			continue
+		}
+		for _, now := range x.Status(ctx, []*config.Server{s}) {
+			if now.Implicit && now.State == auth.StateAnonymous {
+				return
+			}
+			to.Identity, to.Expires = now.Identity, moment(now.Expires)
+		}
+	}
 }
 
 // close saves what is being renewed, and ends.

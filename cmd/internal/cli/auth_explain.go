@@ -47,7 +47,7 @@ func runAuthExplain(ctx context.Context, a *app, name string, asJSON bool) error
 		steps, failed := x.Explain(ctx, servers[0])
 		all := make([]found, len(steps))
 		for i, s := range steps {
-			all[i] = found{s.Name, s.URL, string(s.Result), s.Detail, s.Key}
+			all[i] = found{s.Name, s.URL, s.Result, s.Detail, s.Key}
 		}
 		out := a.redact.writer(a.env.Out)
 		if asJSON {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,9 +53,6 @@ and did not.`,
 	f.BoolVar(&o.force, "force", false, "sign in again, whoever is signed in")
 	f.DurationVar(&o.timeout, "timeout", 0, "wait so long for a person (default: auth.timeout, 5m)")
 	f.StringSliceVar(&o.scopes, "scope", nil, "ask for these `scopes` as well: a,b")
-	c.MarkFlagsMutuallyExclusive("device", "paste", "print-url")
-	c.MarkFlagsMutuallyExclusive("all", "device")
-	c.MarkFlagsMutuallyExclusive("all", "paste")
 	o.person.flags(c)
 	return c
 }
@@ -63,8 +61,8 @@ func runAuthLogin(ctx context.Context, a *app, names []string, o loginOptions) e
 	if err := someOf(names, o.all); err != nil {
 		return err
 	}
-	if o.timeout < 0 {
-		return usagef("--timeout is less than 0; write a time such as 5m")
+	if err := o.check(); err != nil {
+		return err
 	}
 	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
 		servers, err := choose(cfg, names)
@@ -83,6 +81,26 @@ func runAuthLogin(ctx context.Context, a *app, names []string, o loginOptions) e
 		}
 		return l.each(ctx, servers)
 	})
+}
+
+// check refuses flags that do not go together.
+func (o *loginOptions) check() error {
+	var ways []string
+	for _, way := range []struct {
+		flag  string
+		given bool
+	}{{"--all", o.all && (o.device || o.paste)}, {"--device", o.device}, {"--paste", o.paste}, {"--print-url", o.printURL}} {
+		if way.given {
+			ways = append(ways, way.flag)
+		}
+	}
+	switch {
+	case len(ways) > 1:
+		return usagef("give one of %s", strings.Join(ways, ", "))
+	case o.timeout < 0:
+		return usagef("--timeout is less than 0; write a time such as 5m")
+	}
+	return nil
 }
 
 // asksFor reports whether the flags name a way that takes a person: then one is there.

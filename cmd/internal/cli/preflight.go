@@ -54,6 +54,8 @@ type checked struct {
 
 	Needed bool `json:"needed"`
 	OK     bool `json:"ok"`
+
+	ends code // how a job ends that needs it
 }
 
 func runPreflight(ctx context.Context, a *app, o preflightOptions) error {
@@ -68,17 +70,16 @@ func runPreflight(ctx context.Context, a *app, o preflightOptions) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.preflight(ctx, eager(cfg, o.timeout))
+	all, err := a.preflight(ctx, eager(cfg, o.timeout))
 	if err != nil {
 		return err
 	}
 	now, exit := time.Now(), exitOK
-	all := make([]checked, len(found))
-	for i, s := range found {
-		c := outcome(s)
-		all[i] = checked{Server: asServer(s), Needed: slices.Contains(need, s.Server), OK: c == exitOK}
-		if all[i].Needed && c != exitOK && (exit == exitOK || c < exit) {
-			exit = c
+	for i := range all {
+		c := &all[i]
+		c.OK, c.Needed = c.ends == exitOK, slices.Contains(need, c.Server.Server)
+		if c.Needed && !c.OK && (exit == exitOK || c.ends < exit) {
+			exit = c.ends
 		}
 	}
 	out := a.redact.writer(a.env.Out)
@@ -128,7 +129,7 @@ func eager(cfg *config.Config, wait time.Duration) *config.Config {
 }
 
 // preflight connects the servers of a configuration and returns how that went.
-func (a *app) preflight(ctx context.Context, cfg *config.Config) ([]aggregator.ServerStatus, error) {
+func (a *app) preflight(ctx context.Context, cfg *config.Config) ([]checked, error) {
 	g, err := a.open(ctx, cfg, a.logging(config.Log{Level: "error", Format: cfg.Log.Format}), "")
 	if err != nil {
 		return nil, err
@@ -148,7 +149,11 @@ func (a *app) preflight(ctx context.Context, cfg *config.Config) ([]aggregator.S
 	if len(clients) == 0 {
 		return nil, errors.New("the session ended before its servers were looked at")
 	}
-	return clients[0].Servers, nil
+	all := make([]checked, len(clients[0].Servers))
+	for i, s := range clients[0].Servers {
+		all[i] = checked{Server: g.asServer(ctx, s), ends: outcome(s)}
+	}
+	return all, nil
 }
 
 // outcome returns how a job ends that needs a server in that condition.

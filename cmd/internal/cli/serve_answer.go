@@ -73,7 +73,7 @@ func (g *gateway) answer(ctx context.Context, name string) control.Answer {
 }
 
 // Status implements control.Handler.
-func (l *live) Status(context.Context) control.Status {
+func (l *live) Status(ctx context.Context) control.Status {
 	now := l.gateway.Status()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,14 +84,14 @@ func (l *live) Status(context.Context) control.Status {
 	for _, c := range now.Clients {
 		client := control.Client{Name: c.Name, Version: c.Version, Servers: []control.Server{}}
 		for _, server := range c.Servers {
-			client.Servers = append(client.Servers, asServer(server))
+			client.Servers = append(client.Servers, l.gateway.asServer(ctx, server))
 		}
 		s.Clients = append(s.Clients, client)
 	}
 	return s
 }
 
-func asServer(s aggregator.ServerStatus) control.Server {
+func (g *gateway) asServer(ctx context.Context, s aggregator.ServerStatus) control.Server {
 	server := control.Server{
 		Server: s.Server, State: s.State.String(), Era: s.Version, Prefix: s.Prefix, Tools: s.Tools, ToolsAll: s.ToolsAll,
 		Snapshot: s.Snapshot, Since: moment(s.Since), Retry: moment(s.Retry), LatencyMS: float64(s.Latency.Microseconds()) / 1000, Next: s.Next, ID: s.ID,
@@ -99,6 +99,7 @@ func asServer(s aggregator.ServerStatus) control.Server {
 	if s.Err != nil {
 		server.Error = s.Err.Error()
 	}
+	g.accounts.describe(ctx, &server)
 	return server
 }
 
