@@ -67,7 +67,7 @@ func (a *app) query(ctx context.Context, o queryOptions, need selection, ask fun
 			return err
 		}
 	}
-	g, err := a.open(ctx, narrow(cfg, need), a.logging(config.Log{Level: "error", Format: cfg.Log.Format}), "")
+	g, err := a.open(ctx, alone(narrow(cfg, need)), a.logging(config.Log{Level: "error", Format: cfg.Log.Format}), "")
 	if err != nil {
 		return err
 	}
