@@ -14,7 +14,9 @@ const programVariable = "PLAIT_AUTH_TEST_PROGRAM"
 
 // TestMain makes the test binary other processes that use the same store, too.
 func TestMain(m *testing.M) {
-	if run, ok := programs()[os.Getenv(programVariable)]; ok {
+	all := programs()
+	all["sail"] = sail
+	if run, ok := all[os.Getenv(programVariable)]; ok {
 		if err := run(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
