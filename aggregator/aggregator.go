@@ -25,6 +25,8 @@ type Options struct {
 	// LoginTool makes the server of the tool plait_auth, which is listed while a server needs a sign-in; nil: there is
 	// no such tool.
 	LoginTool func(*Aggregator) transport.Local
+	// Alone says that nobody is there who could sign in: no link is made, and nothing is registered for one.
+	Alone bool
 	// NeedsSignIn is told of a server when a person has to sign in there, once for each client and each time. It must not
 	// block. nil: nobody is told.
 	NeedsSignIn func(server string)
@@ -43,6 +45,7 @@ type Aggregator struct {
 	log     hclog.Logger
 
 	needsSignIn func(server string)
+	alone       bool
 
 	life func() context.Context // all that is done for a client ends with it
 
@@ -73,7 +76,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 		opts.NeedsSignIn = func(string) {}
 	}
 	a := &Aggregator{
-		needsSignIn: opts.NeedsSignIn,
+		needsSignIn: opts.NeedsSignIn, alone: opts.Alone,
 
 		auth:    opts.Auth,
 		life:    func() context.Context { return ctx },

@@ -44,7 +44,7 @@ var errSignedIn = errors.New("somebody has signed in")
 // link returns the link to what is needed, nil when there is none soon. When there cannot be one, needed says why.
 func (s *Session) link(ctx context.Context, needed *SignIn) *link {
 	server := s.now.Load().byName[needed.Server]
-	if s.agg.auth == nil || server == nil || needed.final {
+	if s.agg.auth == nil || s.agg.alone || server == nil || needed.final {
 		return nil
 	}
 	l := s.linkTo(server, needed.scopes) //nolint:contextcheck // it outlives the request

@@ -10,6 +10,7 @@ import (
 	"github.com/plait-mcp/plait/auth/flow"
 	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/config"
 )
 
 // Codes of errors of an authorization server that plait has another way for.
@@ -103,8 +104,13 @@ func (s *site) forgetClient(ctx context.Context, client *register.Client) bool {
 // register returns the client of a plan, with its redirect URI, registered now or before. The authorization server is
 // asked first whether it still knows one that plait registered earlier.
 func (s *site) register(ctx context.Context, broker *flow.Broker, p *plan) (*register.Client, error) {
-	server := p.bond.Found.Server
+	server, identity := p.bond.Found.Server, s.identity
 	key := clientKey(s.who, server.Issuer)
+	if p.device && identity.Grant != config.GrantDeviceCode {
+		other := *identity // a client that is registered for browsers may not use codes
+		other.Grant = config.GrantDeviceCode
+		identity, key = &other, deviceKey(s.who, server.Issuer)
+	}
 	unlock, err := s.m.opts.Store.Lock(ctx, "client-"+key)
 	if err != nil {
 		return nil, err
@@ -131,7 +137,7 @@ func (s *site) register(ctx context.Context, broker *flow.Broker, p *plan) (*reg
 		known = nil
 	}
 	client, err := register.Resolve(ctx, register.Request{
-		HTTP: s.bare, Found: server, Identity: s.identity, RedirectURI: redirect, Scopes: p.scopes, Known: known,
+		HTTP: s.bare, Found: server, Identity: identity, RedirectURI: redirect, Scopes: p.scopes, Known: known,
 	})
 	if err != nil {
 		return nil, err

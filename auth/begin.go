@@ -60,6 +60,7 @@ type plan struct {
 	sites  []*site // of them
 	key    string  // of the flow
 	scopes []string
+	device bool // by a code, not in a browser
 }
 
 func (m *Manager) begin(ctx context.Context, server *config.Server, opts BeginOptions) (*begun, error) {

@@ -130,6 +130,9 @@ func bondKey(who, url string) string { return store.Key(who, url) }
 // are kept by issuer).
 func clientKey(who, issuer string) string { return store.Key(who, issuer) }
 
+// deviceKey names the registration that signs in by codes where the other one is for browsers.
+func deviceKey(who, issuer string) string { return store.Key(who, issuer, "device") }
+
 // grantKey names a grant. Resources are part of it: a sign-in for other servers does not replace one.
 func grantKey(who, issuer, clientID string, resources []string) string {
 	sorted := slices.Sorted(slices.Values(resources))

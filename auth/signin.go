@@ -315,6 +315,7 @@ func (m *Manager) signInByDevice(ctx context.Context, c *Client, opts SignInOpti
 	if err != nil {
 		return err
 	}
+	p.device = true
 	client, err := c.site.register(ctx, broker, p)
 	if err != nil {
 		return c.typedBegin(err)

@@ -74,7 +74,7 @@ func (m *Manager) forgetClients(ctx context.Context, who string) error {
 	var failed []error
 	for _, key := range keys {
 		var c register.Client
-		if _, err := m.opts.Store.Load(ctx, store.Clients, key, &c); err == nil && key == clientKey(who, c.Issuer) {
+		if _, err := m.opts.Store.Load(ctx, store.Clients, key, &c); err == nil && (key == clientKey(who, c.Issuer) || key == deviceKey(who, c.Issuer)) {
 			failed = append(failed, m.remove(ctx, store.Clients, key))
 		}
 	}

@@ -175,11 +175,12 @@ func visit(client *http.Client, link string) (page string, at *url.URL, stopped 
 
 // person is a program: `person COMMAND ARG...` runs COMMAND as somebody who watches it: it opens the first link that
 // COMMAND prints. `person --paste COMMAND ARG...` does so on another machine, where the last address leads nowhere, and types
-// that address. It prints what COMMAND prints, and exits as it does.
+// that address; with --elsewhere it gives it to plait auth paste, and with --idle it does nothing. It prints what COMMAND
+// prints, and exits as it does.
 func person() int {
 	args := os.Args[1:]
-	elsewhere := args[0] == "--paste"
-	if elsewhere {
+	habit, _ := strings.CutPrefix(args[0], "--")
+	if habit != args[0] {
 		args = args[1:]
 	}
 	cmd := exec.Command(args[0], args[1:]...)
@@ -200,11 +201,11 @@ func person() int {
 	}()
 	opened := false
 	for link := range links {
-		if opened {
+		if opened || habit == "idle" {
 			continue
 		}
 		opened = true
-		if err := open(link, elsewhere, in); err != nil {
+		if err := open(link, habit, in); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
@@ -228,11 +229,17 @@ func watch(from io.Reader, to io.Writer, links chan<- string) {
 	}
 }
 
-func open(link string, elsewhere bool, in io.Writer) error {
-	_, stopped, err := follow(link, func(next *url.URL) bool { return !elsewhere || next.Path != "/callback" })
+func open(link, habit string, in io.Writer) error {
+	away := habit == "paste" || habit == "elsewhere"
+	_, stopped, err := follow(link, func(next *url.URL) bool { return !away || next.Path != "/callback" })
 	if err != nil || stopped == "" {
 		return err
 	}
-	_, err = fmt.Fprintln(in, stopped)
-	return err
+	if habit == "paste" {
+		_, err = fmt.Fprintln(in, stopped)
+		return err
+	}
+	paste := exec.Command("plait", "auth", "paste", "far", stopped)
+	paste.Stderr = os.Stderr
+	return paste.Run()
 }

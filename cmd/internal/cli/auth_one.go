@@ -3,12 +3,14 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/plait-mcp/plait/auth/flow"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -43,7 +45,13 @@ func runAuthPaste(ctx context.Context, a *app, name, address string) error {
 		if err != nil {
 			return err
 		}
-		if err := x.Paste(ctx, address); err != nil {
+		switch err := x.Paste(ctx, address); {
+		case err == nil:
+		case !strings.Contains(address, "state="):
+			return usagef("%w", err)
+		case errors.Is(err, flow.ErrStale):
+			return &exitError{exitSignIn, fmt.Errorf("%w; run plait auth login %s for another one", err, name)}
+		default:
 			return err
 		}
 		a.say("%s: signed in", servers.names())

@@ -37,10 +37,13 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	if folder != "" {
 		snapshots = upstream.OpenSnapshots(folder, cfg.Startup.SnapshotMaxAge, log.Named("snapshots"))
 	}
+	if a.alone {
+		cfg = alone(cfg)
+	}
 	g := &gateway{log: log, accounts: accounts, guardian: guardian, waiting: make(chan string, 1)}
 	g.Aggregator = aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
-		Auth: accounts.Manager, LoginTool: loginTool, NeedsSignIn: g.wait,
+		Auth: accounts.Manager, LoginTool: loginTool, NeedsSignIn: g.wait, Alone: a.alone,
 	})
 	return g, nil
 }

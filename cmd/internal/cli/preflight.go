@@ -117,7 +117,7 @@ func needed(cfg *config.Config, require []string) ([]string, error) {
 // could sign in.
 func eager(cfg *config.Config, wait time.Duration) *config.Config {
 	c := *cfg
-	c.Startup.Wait, c.Auth.CallWait, c.Auth.LoginTool = wait, 0, false
+	c.Startup.Wait = wait
 	c.Servers = slices.Clone(cfg.Servers)
 	for i, s := range c.Servers {
 		other := *s
@@ -130,6 +130,7 @@ func eager(cfg *config.Config, wait time.Duration) *config.Config {
 
 // preflight connects the servers of a configuration and returns how that went.
 func (a *app) preflight(ctx context.Context, cfg *config.Config) ([]checked, error) {
+	a.alone = true
 	g, err := a.open(ctx, cfg, a.logging(config.Log{Level: "error", Format: cfg.Log.Format}), "")
 	if err != nil {
 		return nil, err

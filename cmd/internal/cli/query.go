@@ -67,7 +67,8 @@ func (a *app) query(ctx context.Context, o queryOptions, need selection, ask fun
 			return err
 		}
 	}
-	g, err := a.open(ctx, alone(narrow(cfg, need)), a.logging(config.Log{Level: "error", Format: cfg.Log.Format}), "")
+	a.alone = true // who calls a command once is told what to do, and does it
+	g, err := a.open(ctx, narrow(cfg, need), a.logging(config.Log{Level: "error", Format: cfg.Log.Format}), "")
 	if err != nil {
 		return err
 	}

@@ -63,9 +63,7 @@ func runServe(ctx context.Context, a *app, o serving) error {
 // serve serves a configuration on standard input and output until that ends or ctx does.
 func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
-	if a.alone = !o.person.somebody(a, true); a.alone {
-		cfg = alone(cfg)
-	}
+	a.alone = !o.person.somebody(a, true)
 	g, err := a.open(ctx, cfg, a.logging(cfg.Log), a.snapshotFolder(cfg))
 	if err != nil {
 		return err
