@@ -13,8 +13,10 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { scenarios as authorization } from './conformance-auth.mjs';
 
 const scenarios = {
+  ...authorization,
   // The handshake is made by connect.
   initialize: {
     run: (client) => client.listTools(),
@@ -62,13 +64,21 @@ function expectText(result, want) {
   if (got !== want) throw new Error(`result is ${JSON.stringify(result)}, want the text ${JSON.stringify(want)}`);
 }
 
-async function through(plait, url) {
+async function through(plait, url, { identity, env }, context) {
   const folder = await mkdtemp(join(tmpdir(), 'plait-conformance-'));
   const config = join(folder, 'plait.json');
-  await writeFile(config, JSON.stringify({ mcpServers: { suite: { url, prefix: '' } } }));
+  const server = { url, prefix: '' };
+  const settings = {
+    mcpServers: { suite: identity ? { ...server, identity: 'me' } : server },
+    credentials: { store: 'file', path: join(folder, 'auth') },
+    auth: { callback: { port: 0 } },
+    ...(identity && { identities: { me: identity(context) } }),
+  };
+  await writeFile(config, JSON.stringify(settings));
   const transport = new StdioClientTransport({
     command: plait,
     args: ['serve', '--config', config],
+    env: { ...process.env, ...env?.(context) },
     stderr: 'inherit',
   });
   return { transport, end: () => rm(folder, { recursive: true, force: true }) };
@@ -84,7 +94,10 @@ const name = process.env.MCP_CONFORMANCE_SCENARIO;
 const scenario = scenarios[name];
 if (!scenario) throw new Error(`unknown scenario ${name}; known are ${Object.keys(scenarios).join(', ')}`);
 
-const { transport, end } = process.env.PLAIT_BIN ? await through(process.env.PLAIT_BIN, url) : directly(url);
+const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
+const { transport, end } = process.env.PLAIT_BIN
+  ? await through(process.env.PLAIT_BIN, url, scenario, context)
+  : directly(url);
 const client = new Client(
   { name: 'plait-conformance', version: '1.0.0' },
   { capabilities: scenario.capabilities ?? {} },

@@ -7,9 +7,18 @@ import (
 	"testing"
 )
 
-// conformanceScenarios are the scenarios for clients of 2025-11-25 that need no authorization.
-var conformanceScenarios = []string{
-	"initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry", "json-schema-2020-12-preservation",
+// conformanceScenarios are the scenarios for clients, by the version of the protocol that they are of: all of
+// 2025-11-25, all that 2025-03-26 has besides, and those of the extensions that plait has.
+var conformanceScenarios = map[string][]string{
+	"2025-11-25": {
+		"initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry", "json-schema-2020-12-preservation",
+		"auth/metadata-default", "auth/metadata-var1", "auth/metadata-var2", "auth/metadata-var3", "auth/basic-cimd",
+		"auth/scope-from-www-authenticate", "auth/scope-from-scopes-supported", "auth/scope-omitted-when-undefined", "auth/scope-step-up",
+		"auth/scope-retry-limit", "auth/token-endpoint-auth-basic", "auth/token-endpoint-auth-post", "auth/token-endpoint-auth-none",
+		"auth/pre-registration",
+	},
+	"2025-03-26": {"auth/2025-03-26-oauth-metadata-backcompat", "auth/2025-03-26-oauth-endpoint-fallback"},
+	"extension":  {"auth/client-credentials-jwt", "auth/client-credentials-basic", "auth/enterprise-managed-authorization"},
 }
 
 // TestConformance lets the official suite judge the official client with plait between the two.
@@ -18,28 +27,39 @@ func TestConformance(t *testing.T) {
 	node := nodeJS(t, 22)
 	suite := npmFile(t, "@modelcontextprotocol/conformance", "dist", "index.js")
 	client := peerFile(t, "conformance-client.mjs")
-	for _, scenario := range conformanceScenarios {
-		t.Run(scenario, func(t *testing.T) {
-			t.Parallel()
-			results := t.TempDir()
-			p := newProgram(t, append(testEnv(t), "PLAIT_BIN="+plaitProgram(t)), node, suite, "client",
-				"--command", node+" "+client, "--scenario", scenario, "--spec-version", "2025-11-25", "--output-dir", results)
-			p.run()
-			p.check(t)
-			passed := 0
-			for _, c := range conformanceChecks(t, results) {
-				switch c.Status {
-				case "SUCCESS":
-					passed++
-				case "INFO":
-				default:
-					t.Errorf("%s: %s: %s %s", c.ID, c.Status, c.Description, c.ErrorMessage)
+	for version, scenarios := range conformanceScenarios {
+		for _, scenario := range scenarios {
+			t.Run(version+"/"+scenario, func(t *testing.T) {
+				t.Parallel()
+				results := t.TempDir()
+				args := []string{node, suite, "client", "--command", node + " " + client, "--scenario", scenario, "--output-dir", results}
+				if version != "extension" {
+					args = append(args, "--spec-version", version)
 				}
-			}
-			if passed == 0 {
-				t.Errorf("no check passed:\n%s%s", p.stdout.Bytes(), p.stderr.String())
-			}
-		})
+				p := newProgram(t, append(testEnv(t), "PLAIT_BIN="+plaitProgram(t)), args...)
+				p.run()
+				p.check(t)
+				conformanceVerdict(t, p, results)
+			})
+		}
+	}
+}
+
+// conformanceVerdict fails the test if a check of the suite failed, or none was made.
+func conformanceVerdict(t *testing.T, p *program, results string) {
+	t.Helper()
+	passed := 0
+	for _, c := range conformanceChecks(t, results) {
+		switch c.Status {
+		case "SUCCESS":
+			passed++
+		case "INFO":
+		default:
+			t.Errorf("%s: %s: %s %s", c.ID, c.Status, c.Description, c.ErrorMessage)
+		}
+	}
+	if passed == 0 || t.Failed() {
+		t.Errorf("%d checks passed:\n%s%s", passed, p.stdout.Bytes(), p.stderr.String())
 	}
 }
 
