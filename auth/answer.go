@@ -101,8 +101,8 @@ func (c *Client) challenged(ctx context.Context, bearer challenge.Challenge, t t
 	if b != nil && b.State == declined {
 		return false, &needError{IDDeclined, reasonDeclined}
 	}
-	if b == nil || b.Found == nil {
-		c.changeBond(ctx, func(b *bond) { b.Found = found }) // for whoever asks what is known
+	if b == nil || b.Found == nil || !b.wasAsked(bearer) {
+		c.changeBond(ctx, func(b *bond) { b.Found, b.Asked = found, &bearer }) // for whoever asks what is known
 	}
 	return false, &needError{IDSignIn, "nobody is signed in"}
 }

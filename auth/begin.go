@@ -170,6 +170,9 @@ func (s *site) look(ctx context.Context, c *Client, old *bond) (*bond, error) {
 	}
 	b.Grant, b.Client, b.Moved = "", "", ""
 	bearer, open := c.probe(ctx)
+	if open && b.Asked != nil {
+		bearer, open = b.Asked, false
+	}
 	if open && s.identity.Grant == config.GrantAuto && len(b.Wanted) == 0 && (old == nil || old.Grant == "") {
 		return nil, ErrNotNeeded
 	}

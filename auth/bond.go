@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/plait-mcp/plait/auth/challenge"
 	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/store"
@@ -121,6 +123,11 @@ func (c *Client) changeBond(ctx context.Context, change func(*bond)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.bond = b
+}
+
+// wasAsked reports whether a challenge says nothing new.
+func (b *bond) wasAsked(now challenge.Challenge) bool {
+	return b.Asked != nil && b.Asked.ResourceMetadata() == now.ResourceMetadata() && slices.Equal(b.Asked.Scopes(), now.Scopes())
 }
 
 // want remembers what a call needed, for the next sign-in.

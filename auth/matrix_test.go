@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,6 +48,34 @@ func TestM1LaterChallenge(t *testing.T) {
 	works(t, c, w.url(0))
 	open = false
 	fails[*auth.LoginRequiredError](t, c, w.url(0))
+}
+
+// TestM1OpenDoor is about a server that greets everybody and asks for a token when somebody wants something: who signs
+// in, in whatever process, knows of that challenge.
+func TestM1OpenDoor(t *testing.T) {
+	w := newWorld(t, 1)
+	w.serve = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/mcp" || r.Header.Get("Authorization") != "" {
+			return false
+		}
+		if body, _ := io.ReadAll(r.Body); !strings.Contains(string(body), `"initialize"`) {
+			rw.Header().Set("WWW-Authenticate", `Bearer scope="special"`)
+			rw.WriteHeader(http.StatusUnauthorized)
+		}
+		return true
+	}
+	dir, server := folder(t), remote("api", w.url(0), nil)
+	p := newProcess(t, dir)
+	if _, err := p.Begin(t.Context(), server, auth.BeginOptions{}); !errors.Is(err, auth.ErrNotNeeded) {
+		t.Fatalf("before anything was wanted: %v", err)
+	}
+	c := p.client(server)
+	fails[*auth.LoginRequiredError](t, c, w.url(0))
+	newProcess(t, dir).mustSignIn(server)
+	works(t, c, w.url(0))
+	if got := w.asked[0].Get("scope"); got != "special" {
+		t.Errorf("asked for %q", got)
+	}
 }
 
 // TestA14TokenOnEveryRequest looks at what a server gets.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plait-mcp/plait/auth/challenge"
 	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/register"
@@ -43,6 +44,9 @@ type bond struct {
 	State  condition        `json:"state,omitempty"`  // declined: the person said no to the first sign-in
 	Wanted []string         `json:"wanted,omitempty"` // what calls needed and the grant does not have
 	Moved  string           `json:"moved,omitempty"`  // the issuer that the server names instead of that of the grant
+
+	// Asked is the challenge to a request without a token, of a server that lets anybody in until they want something.
+	Asked *challenge.Challenge `json:"asked,omitempty"`
 
 	// What its authorization server does not take: a sign-in for several resources, `resource`, offline_access.
 	Alone      bool `json:"alone,omitempty"`

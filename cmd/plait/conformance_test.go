@@ -2,9 +2,14 @@ package main_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // conformanceScenarios are the scenarios for clients, by the version of the protocol that they are of: all of
@@ -45,6 +50,29 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestConformanceScenarios compares the scenarios with those that the suite has.
+func TestConformanceScenarios(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t, testEnv(t), nodeJS(t, 22), npmFile(t, "@modelcontextprotocol/conformance", "dist", "index.js"), "list", "--client")
+	p.run()
+	p.check(t)
+	for version, scenarios := range conformanceScenarios {
+		if version == "extension" {
+			continue // of those plait has some
+		}
+		var all []string
+		for line := range strings.Lines(p.stdout.String()) {
+			name, versions, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "- "), " ")
+			if slices.Contains(strings.Split(strings.Trim(versions, "[]"), ","), version) {
+				all = append(all, name)
+			}
+		}
+		if d := cmp.Diff(slices.Sorted(slices.Values(all)), slices.Sorted(slices.Values(scenarios))); d != "" {
+			t.Errorf("scenarios of %s (-of the suite +run):\n%s", version, d)
+		}
+	}
+}
+
 // conformanceVerdict fails the test if a check of the suite failed, or none was made.
 func conformanceVerdict(t *testing.T, p *program, results string) {
 	t.Helper()
@@ -71,20 +99,21 @@ type conformanceCheck struct {
 func conformanceChecks(tb testing.TB, results string) []conformanceCheck {
 	tb.Helper()
 	var checks []conformanceCheck
-	files, err := filepath.Glob(filepath.Join(results, "*", "checks.json"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for _, file := range files {
+	err := filepath.WalkDir(results, func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Base(file) != "checks.json" {
+			return err
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
-			tb.Fatal(err)
+			return err
 		}
 		var some []conformanceCheck
-		if err := json.Unmarshal(text, &some); err != nil {
-			tb.Fatal(err)
-		}
+		err = json.Unmarshal(text, &some)
 		checks = append(checks, some...)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return checks
 }
