@@ -52,7 +52,8 @@ func TestSignInByToolResult(t *testing.T) {
 	}
 	s = guardedPlait(t, dir, yaml, front...)
 	c = s.openAs(latest, noLinks)
-	equal(t, "from the snapshot", strings.Join(names(t, c.result("tools/list", ""), "tools", "name"), " "), "a_t b_u")
+	listed := names(t, c.result("tools/list", ""), "tools", "name") // it may not be known yet that nobody is signed in
+	equal(t, "from the snapshot", strings.TrimSuffix(strings.Join(listed, " "), " "+LoginTool), "a_t b_u")
 	s.ask(c, "a_t", "a")
 	for method, params := range map[string]string{"prompts/get": `{"name":"a_t"}`, "resources/read": `{"uri":"x://t"}`} {
 		got := readTold(t, c.fails(method, params, jsonrpc.CodeInternal).Data)
