@@ -17,9 +17,9 @@ import (
 type accounts struct {
 	*auth.Manager
 
-	store   *store.Store
-	log     hclog.Logger
-	servers atomic.Pointer[[]*config.Server] // that are configured now
+	store *store.Store
+	log   hclog.Logger
+	now   atomic.Pointer[config.Config] // the configuration
 }
 
 // openAccounts opens the accounts of a configuration. It asks nobody and touches no keyring. The caller calls close when
@@ -32,7 +32,7 @@ func (a *app) openAccounts(ctx context.Context, cfg *config.Config, log hclog.Lo
 	x := &accounts{store: kept, log: log}
 	x.apply(cfg)
 	x.Manager = auth.NewManager(context.WithoutCancel(ctx), auth.Options{
-		Store: kept, Auth: cfg.Auth, Servers: func() []*config.Server { return *x.servers.Load() }, LookupEnv: a.env.LookupEnv,
+		Store: kept, Auth: cfg.Auth, Servers: func() []*config.Server { return x.now.Load().Servers }, LookupEnv: a.env.LookupEnv,
 		Version: readVersion().Version, Learn: a.redact.note, Log: log.Named("auth"),
 	})
 	return x, nil
@@ -40,11 +40,19 @@ func (a *app) openAccounts(ctx context.Context, cfg *config.Config, log hclog.Lo
 
 // apply has the accounts be those of the servers of another configuration. Where sign-ins are kept, and how people sign in,
 // stays.
-func (x *accounts) apply(cfg *config.Config) { x.servers.Store(&cfg.Servers) }
+func (x *accounts) apply(cfg *config.Config) { x.now.Store(cfg) }
 
-// withAccounts runs do with the accounts of the configuration, for a command that connects to no server.
-func (a *app) withAccounts(ctx context.Context, do func(*config.Config, *accounts) error) error {
-	cfg, err := a.load(ctx, a.configFile)
+// withAccounts runs do with the accounts of servers, for a command that connects to none: those that names mean, all when
+// there are no names. A name that is a URL means the server of plait connect.
+func (a *app) withAccounts(ctx context.Context, names []string, do func(chosen, *accounts) error) error {
+	cfg, err := a.configOf(ctx, names)
+	if err != nil {
+		return err
+	}
+	if meansURL(names) {
+		names = nil
+	}
+	servers, err := choose(cfg, names)
 	if err != nil {
 		return err
 	}
@@ -58,12 +66,23 @@ func (a *app) withAccounts(ctx context.Context, do func(*config.Config, *account
 		return err
 	}
 	defer x.close()
-	return do(cfg, x)
+	return do(servers, x)
 }
+
+// configOf reads the configuration that names are from.
+func (a *app) configOf(ctx context.Context, names []string) (*config.Config, error) {
+	if meansURL(names) {
+		return a.connectTo(ctx, names[0])
+	}
+	return a.load(ctx, a.configFile)
+}
+
+// meansURL reports whether names are one URL.
+func meansURL(names []string) bool { return len(names) == 1 && isURL(names[0]) }
 
 // describe fills in as whom plait comes to a server. It asks nobody.
 func (x *accounts) describe(ctx context.Context, to *control.Server) {
-	for _, s := range *x.servers.Load() {
+	for _, s := range x.now.Load().Servers {
 		if s.Name != to.Server {
 			continue
 		}

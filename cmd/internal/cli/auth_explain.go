@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/plait-mcp/plait/config"
 )
 
 func newAuthExplain(a *app) *cobra.Command {
@@ -36,11 +34,7 @@ type found struct {
 }
 
 func runAuthExplain(ctx context.Context, a *app, name string, asJSON bool) error {
-	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
-		servers, err := choose(cfg, []string{name})
-		if err != nil {
-			return err
-		}
+	return a.withAccounts(ctx, []string{name}, func(servers chosen, x *accounts) error {
 		if err := servers.sound(); err != nil {
 			return err
 		}
@@ -50,6 +44,7 @@ func runAuthExplain(ctx context.Context, a *app, name string, asJSON bool) error
 			all[i] = found{s.Name, s.URL, s.Result, s.Detail, s.Key}
 		}
 		out := a.redact.writer(a.env.Out)
+		var err error
 		if asJSON {
 			err = encode(out, all)
 		} else {

@@ -64,16 +64,12 @@ func runAuthLogin(ctx context.Context, a *app, names []string, o loginOptions) e
 	if err := o.check(); err != nil {
 		return err
 	}
-	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
-		servers, err := choose(cfg, names)
-		if err != nil {
-			return err
-		}
+	return a.withAccounts(ctx, names, func(servers chosen, x *accounts) error {
 		if err := servers.sound(); err != nil && !o.all {
 			return err
 		}
 		if o.timeout == 0 {
-			o.timeout = cfg.Auth.Timeout
+			o.timeout = x.now.Load().Auth.Timeout
 		}
 		l := &login{app: a, accounts: x, options: o, asks: o.asksFor() || o.person.somebody(a, false)}
 		if o.all {

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plait-mcp/plait/auth"
-	"github.com/plait-mcp/plait/config"
 )
 
 type signOutOptions struct {
@@ -51,11 +50,7 @@ func runSignOut(ctx context.Context, a *app, names []string, all bool, o auth.Si
 	if err := someOf(names, all); err != nil {
 		return err
 	}
-	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
-		servers, err := choose(cfg, names)
-		if err != nil {
-			return err
-		}
+	return a.withAccounts(ctx, names, func(servers chosen, x *accounts) error {
 		for _, group := range servers.byIdentity() {
 			if err := x.SignOut(ctx, group, o); err != nil {
 				return err

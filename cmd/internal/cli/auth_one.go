@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plait-mcp/plait/auth/flow"
-	"github.com/plait-mcp/plait/config"
 )
 
 func newAuthPaste(a *app) *cobra.Command {
@@ -40,11 +39,7 @@ func runAuthPaste(ctx context.Context, a *app, name, address string) error {
 		}
 		address = strings.TrimSpace(line)
 	}
-	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
-		servers, err := choose(cfg, []string{name})
-		if err != nil {
-			return err
-		}
+	return a.withAccounts(ctx, []string{name}, func(servers chosen, x *accounts) error {
 		switch err := x.Paste(ctx, address); {
 		case err == nil:
 		case !strings.Contains(address, "state="):
@@ -73,11 +68,7 @@ Nobody is asked: the exit code is 3 when a person has to sign in.`,
 }
 
 func runAuthRefresh(ctx context.Context, a *app, names []string) error {
-	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
-		servers, err := choose(cfg, names)
-		if err != nil {
-			return err
-		}
+	return a.withAccounts(ctx, names, func(servers chosen, x *accounts) error {
 		if err := servers.sound(); err != nil {
 			return err
 		}
@@ -113,11 +104,7 @@ func runAuthToken(ctx context.Context, a *app, name string, yes bool) error {
 	if isTerminal(a.env.Out) && !yes {
 		return usagef("a token on a terminal stays readable after you have gone; give --yes if you want that, or pipe it to where it is needed")
 	}
-	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
-		servers, err := choose(cfg, []string{name})
-		if err != nil {
-			return err
-		}
+	return a.withAccounts(ctx, []string{name}, func(servers chosen, x *accounts) error {
 		if err := servers[:1].sound(); err != nil {
 			return err
 		}

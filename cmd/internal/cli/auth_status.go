@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plait-mcp/plait/auth"
-	"github.com/plait-mcp/plait/config"
 )
 
 func newAuthStatus(a *app) *cobra.Command {
@@ -30,13 +29,10 @@ The exit code is 3 when a person has to sign in.`,
 }
 
 func runAuthStatus(ctx context.Context, a *app, names []string, asJSON bool) error {
-	return a.withAccounts(ctx, func(cfg *config.Config, x *accounts) error {
-		servers, err := choose(cfg, names)
-		if err != nil {
-			return err
-		}
+	return a.withAccounts(ctx, names, func(servers chosen, x *accounts) error {
 		all := x.Status(ctx, servers)
 		out := a.redact.writer(a.env.Out)
+		var err error
 		if asJSON {
 			if all == nil {
 				all = []auth.IdentityStatus{}

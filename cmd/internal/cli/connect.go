@@ -155,8 +155,32 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 		return nil, asFlags(problems, name)
 	}
 	cfg.Warnings = slices.DeleteFunc(cfg.Warnings, func(p config.Problem) bool { return p.ID == config.IDAnyIssuer })
+	nameIdentities(cfg)
 	a.redact.learn(cfg)
 	return cfg, nil
+}
+
+// nameIdentities names the identity of the server by the URL, for that is what plait auth login takes without a file.
+func nameIdentities(cfg *config.Config) {
+	cfg.Identities = nil
+	for _, s := range cfg.Servers {
+		named := *s.Identity
+		if u, err := url.Parse(s.URL); err == nil {
+			named.Name = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+		}
+		s.Identity = &named
+		if !named.Implicit {
+			cfg.Identities = append(cfg.Identities, s.Identity)
+		}
+	}
+}
+
+// connectTo makes the configuration of plait connect with that URL and no flags.
+func (a *app) connectTo(ctx context.Context, to string) (*config.Config, error) {
+	var o connectOptions
+	o.flags(pflag.NewFlagSet("connect", pflag.ContinueOnError))
+	o.url = to
+	return a.connectConfig(ctx, o)
 }
 
 // addSignIn adds to a configuration how to sign in to its one server.

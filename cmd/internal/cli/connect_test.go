@@ -137,7 +137,7 @@ func TestConnectIdentity(t *testing.T) {
 			if err != nil || said != "" || len(cfg.Warnings) > 0 {
 				t.Fatalf("%v, says %q, warns %v", err, said, cfg)
 			}
-			want := config.NewIdentity("mcp.example.com", config.GrantAuto)
+			want := config.NewIdentity("https://mcp.example.com/mcp", config.GrantAuto)
 			tt.want(want)
 			if d := cmp.Diff(want, cfg.Servers[0].Identity, cmpopts.IgnoreTypes(config.Pos{}), cmpopts.IgnoreFields(config.Identity{}, "Dir")); d != "" {
 				t.Errorf("identity (-want +got):\n%s", d)
