@@ -6,7 +6,7 @@
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 
 const tool = 'test-tool';
-const patience = 25_000; // for what hangs: less than the suite has
+const patience = 50_000; // for what hangs: less than the suite has
 const tooMany = 20; // sign-ins
 
 // visit does what a browser does with a link of plait and the button on that page.
@@ -92,6 +92,16 @@ export const scenarios = {
     clientId: c.client_id,
     auth: { method: 'private_key_jwt', key: c.private_key_pem, alg: c.signing_algorithm },
   })),
+  'auth/wif-jwt-bearer': {
+    run: call,
+    env: (c) => ({ CONFORMANCE_ASSERTION: c.valid_jwt }),
+    identity: (c) => ({
+      grant: 'jwt_bearer',
+      issuer: JSON.parse(atob(c.valid_jwt.split('.')[1])).aud, // whom the platform made it for
+      clientId: c.client_id,
+      assertion: { from: 'env', env: 'CONFORMANCE_ASSERTION' },
+    }),
+  },
   'auth/enterprise-managed-authorization': {
     run: call,
     env: (c) => ({ CONFORMANCE_ID_TOKEN: c.idp_id_token }),
