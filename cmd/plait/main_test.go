@@ -48,6 +48,7 @@ func TestMain(m *testing.M) {
 
 			"browser": func() { os.Exit(browser()) },
 			"person":  func() { os.Exit(person()) },
+			"handoff": func() { os.Exit(handoff()) },
 		})
 	}
 	run, ok := programs[name]
