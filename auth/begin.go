@@ -19,8 +19,8 @@ import (
 	"github.com/plait-mcp/plait/config"
 )
 
-// ErrNotNeeded says that there is nothing to sign in to: the server is open to everybody, or its identity needs no
-// person.
+// ErrNotNeeded says that there is nothing to sign in to: the server is open to everybody, its identity needs no person, or
+// somebody is signed in.
 var ErrNotNeeded = errors.New("no sign-in is needed")
 
 // BeginOptions say what kind of sign-in is wanted.
@@ -86,7 +86,7 @@ func (m *Manager) begin(ctx context.Context, server *config.Server, opts BeginOp
 	if err != nil {
 		return nil, c.typedBegin(err)
 	}
-	b, err := m.send(ctx, p, opts)
+	b, err := m.send(ctx, c, p, opts)
 	if err != nil {
 		return nil, c.typedBegin(err)
 	}
@@ -287,7 +287,7 @@ func (p *plan) resources() []string {
 }
 
 // send begins the flow of a plan, or joins the one that is under way. The lock of the identity's sign-ins is held.
-func (m *Manager) send(ctx context.Context, p *plan, opts BeginOptions) (*begun, error) {
+func (m *Manager) send(ctx context.Context, c *Client, p *plan, opts BeginOptions) (*begun, error) {
 	s, server := p.site, p.bond.Found.Server
 	m.mu.Lock()
 	m.begun[s.key()] = p.key
@@ -299,6 +299,9 @@ func (m *Manager) send(ctx context.Context, p *plan, opts BeginOptions) (*begun,
 	if !opts.Force {
 		if f, err := broker.Find(ctx, p.key); err != nil || f != nil {
 			return &begun{flow: f, plan: p, joined: true}, err
+		}
+		if c.isSignedIn(ctx, opts.Scopes) { // since the caller looked
+			return nil, ErrNotNeeded
 		}
 	}
 	client, err := s.register(ctx, broker, p)

@@ -103,8 +103,9 @@ func (b *Broker) Begin(ctx context.Context, p *Pending) (*Flow, error) {
 	return b.follow(r), nil
 }
 
-// Find returns the sign-in for grantKey that is under way in any process, nil when there is none. The flow is joined:
-// this process takes the answer when the one that began it dies.
+// Find returns the sign-in for grantKey that is under way in any process, its code being exchanged included, nil when
+// there is none: then what the last one brought is saved. The flow is joined: this process takes the answer when the one
+// that began it dies.
 func (b *Broker) Find(ctx context.Context, grantKey string) (*Flow, error) {
 	keys, err := b.store.List(ctx, store.Pending)
 	if err != nil {
@@ -115,7 +116,7 @@ func (b *Broker) Find(ctx context.Context, grantKey string) (*Flow, error) {
 		if _, err := b.store.Load(ctx, store.Pending, key, r); err != nil {
 			continue // gone meanwhile, or not readable: then it is not under way
 		}
-		if r.Pending.GrantKey == grantKey && r.open() {
+		if _, ended := r.end(); r.Pending.GrantKey == grantKey && !ended {
 			return b.follow(r), nil
 		}
 	}
