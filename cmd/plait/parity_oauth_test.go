@@ -74,7 +74,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 		t.Parallel()
 		w, d := newWitness(t), newDesk(t)
 		c := connectTo(t, append(d.env(), "BROWSER=true"), w.URL+"/mcp", "--callback-port", d.port, "--auth-timeout-secs", "1")
-		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "not signed in after 1s") })
+		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "nobody signed in") })
 		c.quit(t)
 	})
 	t.Run("reset-auth", func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 		t.Parallel()
 		w, d := newWitness(t), newDesk(t)
 		c := connectTo(t, append(d.env(), "BROWSER=true"), w.URL+"/mcp", "--callback-port", d.port, "--auth-timeout", "1")
-		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "not signed in after 1s") })
+		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "nobody signed in") })
 		c.quit(t)
 	})
 	t.Run("resource isolates instances", func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestParityOAuthProxy(t *testing.T) {
 		t.Parallel()
 		w, d := newWitness(t), newDesk(t)
 		c := connectTo(t, append(d.env(), "BROWSER=true", "OAUTH2_CLIENT_ID=a", "OAUTH2_CALLBACK_TIMEOUT_SECONDS=1"), w.URL+"/mcp", d.port)
-		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "not signed in after 1s") })
+		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "nobody signed in") })
 		c.quit(t)
 	})
 	t.Run("refresh-token cache", func(t *testing.T) {
