@@ -5,11 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -112,9 +114,7 @@ func (w *witness) register(to http.ResponseWriter, r *http.Request) {
 	w.registered = append(w.registered, client)
 	answer := map[string]any{"client_id": fmt.Sprintf("registered-%d", len(w.registered))}
 	w.mu.Unlock()
-	for name, value := range client {
-		answer[name] = value
-	}
+	maps.Copy(answer, client)
 	if method := client["token_endpoint_auth_method"]; method != nil && method != "none" {
 		answer["client_secret"] = "given-secret"
 	}
@@ -222,7 +222,7 @@ type desk struct {
 
 func newDesk(tb testing.TB) *desk {
 	tb.Helper()
-	return &desk{home: tb.TempDir(), port: fmt.Sprint(freePort(tb))}
+	return &desk{home: tb.TempDir(), port: strconv.Itoa(freePort(tb))}
 }
 
 // env are the variables of a program there.
@@ -238,10 +238,26 @@ func (d *desk) opened() int {
 	return strings.Count(string(text), "\n")
 }
 
-// connect starts plait connect there, and has a session when somebody has signed in.
+// connect starts plait connect there, and returns when the person has signed in.
 func (d *desk) connect(tb testing.TB, env []string, args ...string) *faultClient {
 	tb.Helper()
-	return connectTo(tb, d.env(env...), args...)
+	c := connectTo(tb, d.env(env...), args...)
+	until(tb, "the sign-in", func() bool {
+		a, err := c.request("tools/call", `{"name":"echo","arguments":{"text":"signed in"}}`)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return a.Error == nil && a.text() == "signed in"
+	})
+	return c
+}
+
+// use is connect and then the end of it. It returns what plait says.
+func (d *desk) use(tb testing.TB, env []string, args ...string) string {
+	tb.Helper()
+	c := d.connect(tb, env, args...)
+	c.quit(tb)
+	return c.said(tb)
 }
 
 // kept returns all that lies in the folder of sign-ins, by file.

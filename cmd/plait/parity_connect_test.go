@@ -202,7 +202,7 @@ func TestParityOAuth2Proxy(t *testing.T) {
 	file := func(t *testing.T, upstream map[string]any, level string) string {
 		t.Helper()
 		text, err := json.Marshal(map[string]any{
-			"upstream": upstream, "log": map[string]any{"level": level}, "oauth2": map[string]any{"grant": "client_credentials"},
+			"upstream": upstream, "log": map[string]any{"level": level},
 		})
 		name := filepath.Join(t.TempDir(), "config.json")
 		if err != nil || os.WriteFile(name, text, 0o600) != nil {

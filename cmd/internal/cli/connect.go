@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/plait-mcp/plait/auth/store"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -85,7 +86,7 @@ func (o *connectOptions) flags(f *pflag.FlagSet) {
 }
 
 func runConnect(ctx context.Context, a *app, o connectOptions, given func(flag string) bool) error {
-	cfg, err := a.readConnect(ctx, o, given)
+	cfg, err := a.readConnect(ctx, &o, given)
 	if err != nil {
 		return err
 	}
@@ -96,12 +97,12 @@ func runConnect(ctx context.Context, a *app, o connectOptions, given func(flag s
 }
 
 // readConnect makes the configuration of what flags, environment and the file of mcp-oauth2-proxy say together.
-func (a *app) readConnect(ctx context.Context, o connectOptions, given func(flag string) bool) (*config.Config, error) {
+func (a *app) readConnect(ctx context.Context, o *connectOptions, given func(flag string) bool) (*config.Config, error) {
 	log := config.Log{Level: "info", Format: "text"}
-	if err := a.complement(&o, &log, given); err != nil {
+	if err := a.complement(o, &log, given); err != nil {
 		return nil, err
 	}
-	cfg, err := a.connectConfig(ctx, o)
+	cfg, err := a.connectConfig(ctx, *o)
 	if err != nil {
 		return nil, err
 	}
@@ -149,10 +150,10 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	cfg, err := config.Parse(ctx, "plait.local.json", text, // local: nobody shares a command line
 		config.Options{LookupEnv: a.lenient(o.headers), Keyring: a.secrets()})
 	if err != nil {
-		return nil, asFlags(err, name)
+		return nil, asFlags(err, name, o.identityName(name))
 	}
 	if problems := cfg.Problems(); len(problems) > 0 {
-		return nil, asFlags(problems, name)
+		return nil, asFlags(problems, name, o.identityName(name))
 	}
 	cfg.Warnings = slices.DeleteFunc(cfg.Warnings, func(p config.Problem) bool { return p.ID == config.IDAnyIssuer })
 	nameIdentities(cfg)
@@ -194,18 +195,45 @@ func (a *app) addSignIn(file map[string]any, name string, o connectOptions, head
 		file["credentials"] = map[string]any{"path": exact(folder)}
 	}
 	identity, err := o.oauth.identity(o.allowHTTP)
-	if err != nil || identity == nil {
+	own := o.identityName(name)
+	if err != nil || identity == nil && own == name { // it is the one that every server has
 		return err
 	}
+	u, err := url.Parse(o.url)
+	known := err == nil && u.User != nil
 	for header := range headers {
-		if strings.EqualFold(header, "Authorization") {
-			a.say("plait: --header: Authorization is all that the server gets; flags and variables of OAuth have no effect")
-			return nil
-		}
+		known = known || strings.EqualFold(header, "Authorization")
+	}
+	switch {
+	case known && identity != nil:
+		a.say("plait: the header Authorization or the user in the URL is all that the server gets; what is said of OAuth has no effect")
+		return nil
+	case known:
+		return nil
+	case identity == nil:
+		identity = map[string]any{}
 	}
 	server, _ := file["mcpServers"].(map[string]any)[name].(map[string]any)
-	server["identity"], file["identities"] = name, map[string]any{name: identity}
+	server["identity"], file["identities"] = own, map[string]any{own: identity}
 	return nil
+}
+
+// identityName returns the name of the identity: that of the server, and where several may be wanted on one host what
+// tells them apart, as the programs do whose command line this is. It shows no path, which may hold a secret.
+func (o *connectOptions) identityName(server string) string {
+	path, query := "", ""
+	if u, err := url.Parse(o.url); err == nil {
+		path, query = strings.TrimSuffix(u.Path, "/"), u.RawQuery
+	}
+	apart := append([]string{path, query, o.oauth.resource, o.oauth.proxy.Resource}, o.oauth.authorizeParams...)
+	if path == "" || path == "/mcp" || path == "/sse" {
+		apart[0] = ""
+	}
+	if strings.Join(apart, "") == "" {
+		return server
+	}
+	const short = 8
+	return server + " " + store.Key(apart...)[:short]
 }
 
 // takeArguments takes the URL, and after it the port of the callback, as mcp-remote has it.
@@ -300,14 +328,14 @@ var connectFlags = []struct{ key, flag string }{
 }
 
 // asFlags says problems of the configuration in terms of the command line.
-func asFlags(err error, server string) error {
+func asFlags(err error, server, identity string) error {
 	problems, ok := err.(config.Problems) //nolint:errorlint // as Parse returns it
 	if !ok {
 		return err
 	}
 	var said []string
 	for _, p := range problems {
-		path := strings.TrimPrefix(strings.TrimPrefix(p.Path, "mcpServers."+server+"."), "identities."+server)
+		path := strings.TrimPrefix(strings.TrimPrefix(p.Path, "mcpServers."+server+"."), "identities."+identity)
 		path = strings.TrimPrefix(path, ".")
 		for _, f := range connectFlags {
 			if rest, ok := strings.CutPrefix(path, f.key); ok {
@@ -318,7 +346,7 @@ func asFlags(err error, server string) error {
 		p.Pos, p.Path = config.Pos{}, path
 		p.Hint = strings.ReplaceAll(p.Hint, "allowHttp: true", "--allow-http")
 		if p.ID == config.IDGrantNeeds {
-			p.Hint = `write --static-oauth-client-info '{"client_id": "…", "client_secret": "${NAME}"}'`
+			p.Hint = "write --static-oauth-client-info @FILE, or set OAUTH2_CLIENT_ID and OAUTH2_CLIENT_SECRET"
 		}
 		said = append(said, p.Error())
 	}

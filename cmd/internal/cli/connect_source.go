@@ -42,6 +42,9 @@ func (a *app) complement(o *connectOptions, log *config.Log, given func(flag str
 	if err := o.oauth.complement(given); err != nil {
 		return err
 	}
+	if interactive := s.OAuth2.Interactive; interactive != nil && !given("non-interactive") {
+		o.person = presence{flag: !*interactive, given: func() bool { return true }}
+	}
 	if o.url == "" {
 		o.url = s.Upstream.URL
 	}

@@ -37,7 +37,7 @@ func connectWith(t *testing.T, env map[string]string, args ...string) (cfg *conf
 	if err := o.takeArguments(f.Args()); err != nil {
 		return nil, "", err
 	}
-	cfg, err = a.readConnect(t.Context(), o, f.Changed)
+	cfg, err = a.readConnect(t.Context(), &o, f.Changed)
 	return cfg, talk.String(), err
 }
 
@@ -139,10 +139,42 @@ func TestConnectIdentity(t *testing.T) {
 			}
 			want := config.NewIdentity("https://mcp.example.com/mcp", config.GrantAuto)
 			tt.want(want)
-			if d := cmp.Diff(want, cfg.Servers[0].Identity, cmpopts.IgnoreTypes(config.Pos{}), cmpopts.IgnoreFields(config.Identity{}, "Dir")); d != "" {
+			if d := cmp.Diff(want, cfg.Servers[0].Identity, cmpopts.IgnoreTypes(config.Pos{}), cmpopts.IgnoreFields(config.Identity{}, "Dir", "Name")); d != "" {
 				t.Errorf("identity (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// TestConnectName looks which sign-ins are shared: as few as the programs do whose command line this is.
+func TestConnectName(t *testing.T) {
+	names := map[string][]string{}
+	for _, args := range [][]string{
+		{"https://mcp.example.com/mcp"},
+		{"https://mcp.example.com/sse", "--scope", "a", "--client-name", "b"},
+		{"https://mcp.example.com"},
+		{"https://mcp.example.com/tenant/mcp"},
+		{"https://mcp.example.com/mcp?tenant=s3cret"},
+		{"https://mcp.example.com/mcp", "--resource", "https://a.example"},
+		{"https://mcp.example.com/mcp", "--resource", "https://b.example"},
+		{"https://mcp.example.com/mcp", "--authorize-param", "login_hint=kim"},
+	} {
+		cfg, _, err := connectWith(t, nil, args...)
+		if err != nil {
+			t.Fatalf("%q: %v", args, err)
+		}
+		i := cfg.Servers[0].Identity
+		names[i.Name] = append(names[i.Name], strings.Join(args, " "))
+		if i.Grant != config.GrantAuto || strings.Contains(i.Name, "s3cret") || !strings.HasPrefix(i.Name, "mcp.example.com") {
+			t.Errorf("%q: %v", args, i)
+		}
+	}
+	if len(names) != 6 || len(names["mcp.example.com"]) != 3 {
+		t.Errorf("identities %q", names)
+	}
+	cfg, said, err := connectWith(t, nil, "https://kim@mcp.example.com/tenant/mcp")
+	if err != nil || said != "" || cfg.Servers[0].Identity.Grant != config.GrantNone {
+		t.Errorf("with a user: %v, says %q", err, said)
 	}
 }
 
@@ -222,7 +254,7 @@ func TestConnectRefuses(t *testing.T) {
 		}
 	}
 	cfg, said, err := connectWith(t, nil, connectURL, "--header", "authorization: Bearer x", "--scope", "a")
-	if err != nil || cfg.Servers[0].Identity.Grant != config.GrantNone || !strings.Contains(said, "have no effect") {
+	if err != nil || cfg.Servers[0].Identity.Grant != config.GrantNone || !strings.Contains(said, "has no effect") {
 		t.Errorf("with a header: %v, says %q", err, said)
 	}
 }
