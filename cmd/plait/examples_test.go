@@ -28,7 +28,7 @@ import (
 
 // example is an example of the repository that is run at a desk.
 type example struct {
-	*desk
+	*seat
 	env  []string
 	file string
 }
@@ -40,14 +40,14 @@ func newExample(t *testing.T, name string, env ...string) *example {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &example{newDesk(t), env, file}
+	return &example{newSeat(t), env, file}
 }
 
 // run runs plait with the file of the example and returns what it prints.
 func (e *example) run(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "plait", append(args, "--config", e.file)...)
-	cmd.Env = append(append(os.Environ(), e.desk.env()...), e.env...)
+	cmd.Env = append(append(os.Environ(), e.seat.env()...), e.env...)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -214,32 +214,32 @@ func (w *witness) client(tb testing.TB) map[string]any {
 	return w.registered[len(w.registered)-1]
 }
 
-// desk is a home with a browser in front of which a person sits: whatever it opens is signed in to.
-type desk struct {
+// seat is a home with a browser in front of which a person sits: whatever it opens is signed in to.
+type seat struct {
 	home string
 	port string
 }
 
-func newDesk(tb testing.TB) *desk {
+func newSeat(tb testing.TB) *seat {
 	tb.Helper()
-	return &desk{home: tb.TempDir(), port: strconv.Itoa(freePort(tb))}
+	return &seat{home: tb.TempDir(), port: strconv.Itoa(freePort(tb))}
 }
 
 // env are the variables of a program there.
-func (d *desk) env(more ...string) []string {
+func (d *seat) env(more ...string) []string {
 	return append(append(homeIn(d.home), "BROWSER=browser", "BROWSER_LOG="+d.log(), "DISPLAY=:0", "CI="), more...)
 }
 
-func (d *desk) log() string { return filepath.Join(d.home, "browser.log") }
+func (d *seat) log() string { return filepath.Join(d.home, "browser.log") }
 
 // opened returns how many pages the browser was asked for.
-func (d *desk) opened() int {
+func (d *seat) opened() int {
 	text, _ := os.ReadFile(d.log())
 	return strings.Count(string(text), "\n")
 }
 
 // connect starts plait connect there, and returns when the person has signed in.
-func (d *desk) connect(tb testing.TB, env []string, args ...string) *faultClient {
+func (d *seat) connect(tb testing.TB, env []string, args ...string) *faultClient {
 	tb.Helper()
 	c := connectTo(tb, d.env(env...), args...)
 	until(tb, "the sign-in", func() bool {
@@ -253,7 +253,7 @@ func (d *desk) connect(tb testing.TB, env []string, args ...string) *faultClient
 }
 
 // use is connect and then the end of it. It returns what plait says.
-func (d *desk) use(tb testing.TB, env []string, args ...string) string {
+func (d *seat) use(tb testing.TB, env []string, args ...string) string {
 	tb.Helper()
 	c := d.connect(tb, env, args...)
 	c.quit(tb)
@@ -261,7 +261,7 @@ func (d *desk) use(tb testing.TB, env []string, args ...string) string {
 }
 
 // kept returns all that lies in the folder of sign-ins, by file.
-func (d *desk) kept(tb testing.TB) map[string]string {
+func (d *seat) kept(tb testing.TB) map[string]string {
 	tb.Helper()
 	files := map[string]string{}
 	folder := filepath.Join(d.home, ".state", "plait", "auth")

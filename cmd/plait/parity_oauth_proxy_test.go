@@ -26,11 +26,11 @@ func TestParityOAuthProxy(t *testing.T) {
 		if err != nil || os.WriteFile(name, text, 0o600) != nil {
 			t.Fatal(err)
 		}
-		newDesk(t).use(t, []string{"MCP_PROXY_CONFIG=" + name})
+		newSeat(t).use(t, []string{"MCP_PROXY_CONFIG=" + name})
 		if got := w.last(t, "token"); got.Get("client_secret") != "from the file" || got.Get("scope") != "x y" {
 			t.Errorf("asked with %v", got)
 		}
-		newDesk(t).use(t, []string{"MCP_PROXY_CONFIG=" + name, "OAUTH2_CLIENT_SECRET=environment"})
+		newSeat(t).use(t, []string{"MCP_PROXY_CONFIG=" + name, "OAUTH2_CLIENT_SECRET=environment"})
 		if got := w.last(t, "token"); got.Get("client_secret") != "environment" {
 			t.Errorf("asked with %v", got)
 		}
@@ -41,7 +41,7 @@ func TestParityOAuthProxy(t *testing.T) {
 	})
 	t.Run("OAUTH2_INTERACTIVE", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := connectTo(t, d.env("OAUTH2_GRANT=authorization_code", "OAUTH2_CLIENT_ID=a", "OAUTH2_INTERACTIVE=false"), w.URL+"/mcp", d.port)
 		until(t, "the advice", func() bool { return strings.Contains(c.said(t), "plait auth login") })
 		c.quit(t)
@@ -51,7 +51,7 @@ func TestParityOAuthProxy(t *testing.T) {
 	})
 	t.Run("OAUTH2_CALLBACK_HOST, OAUTH2_CALLBACK_PORT, OAUTH2_TOKEN_CACHE_DIR", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		folder := filepath.Join(t.TempDir(), "tokens")
 		d.use(t, []string{
 			"OAUTH2_GRANT=authorization_code", "OAUTH2_CLIENT_ID=a", "OAUTH2_CALLBACK_HOST=localhost", "OAUTH2_CALLBACK_PORT=" + d.port,
@@ -66,14 +66,14 @@ func TestParityOAuthProxy(t *testing.T) {
 	})
 	t.Run("OAUTH2_CALLBACK_TIMEOUT_SECONDS", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := connectTo(t, append(d.env(), "BROWSER=true", "OAUTH2_CLIENT_ID=a", "OAUTH2_CALLBACK_TIMEOUT_SECONDS=1"), w.URL+"/mcp", d.port)
 		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "nobody signed in") })
 		c.quit(t)
 	})
 	t.Run("refresh-token cache", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		for range 2 {
 			c := d.connect(t, []string{"OAUTH2_GRANT=authorization_code", "OAUTH2_CLIENT_ID=a"}, w.URL+"/mcp", d.port)
 			c.quit(t)
@@ -84,7 +84,7 @@ func TestParityOAuthProxy(t *testing.T) {
 	})
 	t.Run("access tokens in memory only", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		file := filepath.Join(t.TempDir(), "plait.yaml")
 		text := "mcpServers: {story: {url: '" + w.URL + "/mcp', identity: me}}\nidentities: {me: {cacheAccessToken: false}}"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -102,7 +102,7 @@ func TestParityOAuthProxy(t *testing.T) {
 	})
 	t.Run("refresh, in-flight de-duplication, 401 once more", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := d.connect(t, nil, w.URL+"/mcp", d.port)
 		w.mu.Lock()
 		clear(w.good)
@@ -129,7 +129,7 @@ func TestParityOAuthProxy(t *testing.T) {
 	})
 	t.Run("callback checks Host", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := connectTo(t, append(d.env(), "BROWSER=true"), w.URL+"/mcp", d.port)
 		until(t, "the callback", func() bool {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+d.port+"/callback?code=x&state=y", nil)
@@ -151,7 +151,7 @@ func TestParityOAuthProxy(t *testing.T) {
 	})
 	t.Run("redaction, and the client's Authorization", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := d.connect(t, []string{"OAUTH2_GRANT=authorization_code", "OAUTH2_CLIENT_ID=a", "OAUTH2_CLIENT_SECRET=hunter2-secret", "LOG_LEVEL=trace"}, w.URL+"/mcp", d.port)
 		c.quit(t)
 		for _, secret := range []string{"hunter2", "code-1", w.last(t, "authorize").Get("state"), w.last(t, "token").Get("code_verifier")} {
@@ -213,7 +213,7 @@ func parityVariables(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, d := newWitness(t), newDesk(t)
+			w, d := newWitness(t), newSeat(t)
 			w.code("given", "verifier")
 			fill := strings.NewReplacer("PORT", d.port, "URL/", w.URL+"/")
 			env := []string{"OAUTH2_GRANT=authorization_code", "OAUTH2_CLIENT_ID=a", "UPSTREAM_URL=" + w.URL + "/mcp", "OAUTH2_CALLBACK_PORT=" + d.port}

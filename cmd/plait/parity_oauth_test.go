@@ -21,7 +21,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	t.Run("full OAuth, later launches silent", func(t *testing.T) {
 		t.Parallel()
 		g := authtest.Guard(t, server.NewStreamableHTTPServer(newStory()))
-		d := newDesk(t)
+		d := newSeat(t)
 		for range 3 {
 			c := d.connect(t, nil, g.URL, "--callback-port", d.port)
 			c.quit(t)
@@ -32,7 +32,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("resource", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", "--callback-port", d.port, "--resource", "https://tenant.example/")
 		for _, where := range []string{"authorize", "token"} {
 			if got := w.last(t, where)["resource"]; !slices.Equal(got, []string{"https://tenant.example/"}) {
@@ -42,7 +42,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("client-name", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", "--callback-port", d.port, "--client-name", "Kim's laptop")
 		if got := w.client(t)["client_name"]; got != "Kim's laptop" {
 			t.Errorf("client_name %q", got)
@@ -51,7 +51,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	t.Run("scope", func(t *testing.T) {
 		t.Parallel()
 		for _, scopes := range []string{"a,b", "a b"} {
-			w, d := newWitness(t), newDesk(t)
+			w, d := newWitness(t), newSeat(t)
 			d.use(t, nil, w.URL+"/mcp", "--callback-port", d.port, "--scope", scopes)
 			if got := w.last(t, "authorize").Get("scope"); got != "a b" {
 				t.Errorf("%q asks for %q", scopes, got)
@@ -60,7 +60,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("callback-host and callback-port", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", "--callback-host", "localhost", "--callback-port", d.port)
 		if got, want := w.last(t, "authorize").Get("redirect_uri"), "http://localhost:"+d.port+"/callback"; got != want {
 			t.Errorf("redirect_uri %s, want %s", got, want)
@@ -69,14 +69,14 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("auth-timeout-secs", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := connectTo(t, append(d.env(), "BROWSER=true"), w.URL+"/mcp", "--callback-port", d.port, "--auth-timeout-secs", "1")
 		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "nobody signed in") })
 		c.quit(t)
 	})
 	t.Run("reset-auth", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		for _, args := range [][]string{{}, {}, {"--reset-auth"}} {
 			c := d.connect(t, nil, append([]string{w.URL + "/mcp", "--callback-port", d.port}, args...)...)
 			c.quit(t)
@@ -87,7 +87,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("anonymous server detected at first probe", func(t *testing.T) {
 		t.Parallel()
-		r, d := serveRemote(t, nil), newDesk(t)
+		r, d := serveRemote(t, nil), newSeat(t)
 		c := d.connect(t, nil, r.mcp())
 		c.quit(t)
 		r.mu.Lock()
@@ -103,7 +103,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("authorization URL in the log", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := connectTo(t, append(d.env(), "BROWSER=", "DISPLAY="), w.URL+"/mcp", "--callback-port", d.port)
 		var link string
 		until(t, "the link", func() bool {
@@ -118,7 +118,7 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("keyring, or a file with mode 0600", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := d.connect(t, nil, w.URL+"/mcp", "--callback-port", d.port)
 		c.quit(t)
 		files := d.kept(t)
@@ -139,7 +139,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	short(t)
 	t.Run("host", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", "--host", "localhost", "--callback-port", d.port)
 		if got := w.last(t, "authorize").Get("redirect_uri"); !strings.HasPrefix(got, "http://localhost:") {
 			t.Errorf("redirect_uri %s", got)
@@ -147,14 +147,14 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("auth-timeout", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := connectTo(t, append(d.env(), "BROWSER=true"), w.URL+"/mcp", "--callback-port", d.port, "--auth-timeout", "1")
 		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "nobody signed in") })
 		c.quit(t)
 	})
 	t.Run("resource isolates instances", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		shown := map[string]bool{}
 		for _, tenant := range []string{"one", "two", "one"} {
 			c := d.connect(t, nil, w.URL+"/mcp", "--callback-port", d.port, "--resource", "https://"+tenant+".example/")
@@ -175,7 +175,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, info := range []string{text, "@" + file} {
-			w, d := newWitness(t), newDesk(t)
+			w, d := newWitness(t), newSeat(t)
 			c := d.connect(t, []string{"CLIENT_SECRET=hunter2-secret"}, w.URL+"/mcp", "--callback-port", d.port, "--static-oauth-client-info", info)
 			c.quit(t)
 			got := w.last(t, "token")
@@ -189,7 +189,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("static-oauth-client-metadata", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		const metadata = `{"scope": "a b", "software_id": "${SOFTWARE}", "client_name": "Kim", "token_endpoint_auth_method": "client_secret_post"}`
 		d.use(t, []string{"SOFTWARE=s-1"}, w.URL+"/mcp", "--callback-port", d.port, "--static-oauth-client-metadata", metadata)
 		client, want := w.client(t), map[string]any{
@@ -206,7 +206,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("cache folder, cleared", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		file := filepath.Join(t.TempDir(), "plait.yaml")
 		if err := os.WriteFile(file, []byte("mcpServers: {story: {url: '"+w.URL+"/mcp'}}"), 0o600); err != nil {
 			t.Fatal(err)
@@ -226,7 +226,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("mcp-remote: port after the URL", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", d.port)
 		if got := w.last(t, "authorize").Get("redirect_uri"); got != "http://127.0.0.1:"+d.port+"/callback" {
 			t.Errorf("redirect_uri %s", got)
@@ -234,7 +234,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("mcp-remote: callback-path", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", d.port, "--callback-path", "/oauth/callback")
 		if got := w.last(t, "authorize").Get("redirect_uri"); got != "http://127.0.0.1:"+d.port+"/oauth/callback" {
 			t.Errorf("redirect_uri %s", got)
@@ -242,7 +242,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("mcp-remote: authorize-param", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", d.port, "--authorize-param", "prompt=consent", "--authorize-param", "audience=a=b")
 		if got := w.last(t, "authorize"); got.Get("prompt") != "consent" || got.Get("audience") != "a=b" {
 			t.Errorf("asked with %v", got)
@@ -250,7 +250,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("mcp-remote: disable-resource-parameter", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", d.port, "--disable-resource-parameter")
 		if w.last(t, "authorize").Has("resource") || w.last(t, "token").Has("resource") {
 			t.Errorf("asked with %v and %v", w.last(t, "authorize"), w.last(t, "token"))
@@ -259,7 +259,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	t.Run("mcp-remote: client-metadata-url", func(t *testing.T) {
 		t.Parallel()
 		const document = "https://kim.example/client.json"
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		d.use(t, nil, w.URL+"/mcp", d.port, "--client-metadata-url", document)
 		if got := w.last(t, "authorize").Get("client_id"); got != document || w.counts() != "authorize 1, token 1, register 0" {
 			t.Errorf("client_id %s, %s", got, w.counts())
@@ -267,13 +267,13 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("mcp-remote: client-credentials and token-endpoint", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		info := []string{"--client-credentials", "--static-oauth-client-info", `{"client_id": "a", "client_secret": "b"}`}
 		d.use(t, nil, append(info, w.URL+"/mcp")...)
 		if got := w.last(t, "token"); got.Get("grant_type") != "client_credentials" || got.Get("resource") != w.URL+"/mcp" {
 			t.Errorf("asked with %v", got)
 		}
-		elsewhere := newDesk(t)
+		elsewhere := newSeat(t)
 		elsewhere.use(t, nil, append(info, w.URL+"/mcp", "--token-endpoint", w.URL+"/token", "--static-oauth-client-metadata",
 			`{"scope": "x y", "token_endpoint_auth_method": "client_secret_basic"}`)...)
 		if got := w.last(t, "token"); got.Get("basic_user") != "a" || got.Get("basic_password") != "b" || got.Get("scope") != "x y" {
@@ -285,7 +285,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("mcp-remote: device-code", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		c := d.connect(t, nil, w.URL+"/mcp", "--device-code")
 		c.quit(t)
 		if said := c.said(t); !strings.Contains(said, "WDJB-MJHT") || !strings.Contains(said, "/activate") || d.opened() > 0 {
@@ -294,7 +294,7 @@ func TestParityOAuthMikluko(t *testing.T) {
 	})
 	t.Run("mcp-remote: use-id-token", func(t *testing.T) {
 		t.Parallel()
-		w, d := newWitness(t), newDesk(t)
+		w, d := newWitness(t), newSeat(t)
 		w.idToken = true
 		d.use(t, nil, w.URL+"/mcp", d.port, "--use-id-token", "--scope", "openid")
 	})
