@@ -6,12 +6,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/plait-mcp/plait/auth/store/dbusguard"
 )
 
 // childRole is the variable that makes this test binary a child process of a test: one of childRoles.
 const childRole = "PLAIT_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	dbusguard.Restore() // as the program does: children see the environment that it was started with
 	if IsGuardian(os.Args) {
 		RunGuardian(os.Stdin)
 		os.Exit(0)
