@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,7 +41,7 @@ func Transport(base *http.Transport, server string, id *config.Identity) *http.T
 		if u, err := url.Parse(text); err == nil && u.Host != "" {
 			g.trusted[address(u)] = true
 			if i == 0 {
-				g.server = strings.ToLower(u.Hostname())
+				g.server, g.serverAddr = strings.ToLower(u.Hostname()), address(u)
 			}
 		}
 	}
@@ -57,6 +58,8 @@ func Transport(base *http.Transport, server string, id *config.Identity) *http.T
 type guard struct {
 	allowPrivate bool
 	server       string          // its host
+	serverAddr   string          // and its port
+	public       atomic.Bool     // it was reached at a public address, or by a proxy: that stays, whatever its name resolves to later
 	trusted      map[string]bool // addresses as the configuration has them, with ports
 	resolver     *net.Resolver
 	proxies      sync.Map // addresses of those that were used
@@ -70,6 +73,9 @@ func (g *guard) proxy(of func(*http.Request) (*url.URL, error), r *http.Request)
 	}
 	g.proxies.Store(address(via), true)
 	target := address(r.URL)
+	if target == g.serverAddr {
+		g.public.Store(true)
+	}
 	if g.trusted[target] {
 		return via, nil
 	}
@@ -100,7 +106,15 @@ func (g *guard) dial(ctx context.Context, network, to string) (net.Conn, error) 
 			return g.allow(ctx, host, at.Addr())
 		}
 	}
-	return dialer.DialContext(ctx, network, to)
+	conn, err := dialer.DialContext(ctx, network, to)
+	if err == nil && !viaProxy && strings.EqualFold(to, g.serverAddr) {
+		if at, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
+			if kind, _ := kindOf(at.Addr()); kind == "" {
+				g.public.Store(true)
+			}
+		}
+	}
+	return conn, err
 }
 
 // allow says whether to go to an address that a host has.
@@ -112,12 +126,16 @@ func (g *guard) allow(ctx context.Context, host string, ip netip.Addr) error {
 	return &BlockedError{Host: host, Addr: ip.WithZone("").String(), Kind: kind, Hard: hard}
 }
 
-// serverIsPrivate tells whether the server itself has no public address. One whose name cannot be resolved here, which
-// is what a proxy is for, counts as public.
+// serverIsPrivate tells whether the server itself has no public address. One that was reached at one stays public,
+// since who owns its name can have it resolve to anything. So does one that was reached by a proxy, or whose name cannot
+// be resolved here.
 func (g *guard) serverIsPrivate(ctx context.Context) bool {
 	if ip, err := netip.ParseAddr(g.server); err == nil {
 		kind, _ := kindOf(ip)
 		return kind != ""
+	}
+	if g.public.Load() {
+		return false
 	}
 	found, err := g.resolver.LookupNetIP(ctx, "ip", g.server)
 	if err != nil || len(found) == 0 {

@@ -106,8 +106,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// TestGuardRedirect: an allowed host that redirects to one that is not does not get plait there. The server is public
-// as far as the guard knows, and reached by the name that the configuration has.
+// TestGuardResolve: a document that names a private authorization server does not get plait there.
 func TestGuardResolve(t *testing.T) {
 	t.Parallel()
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("went inside") }))
@@ -135,6 +134,43 @@ func TestGuardResolve(t *testing.T) {
 	if !hasStep(steps, "server metadata", discovery.Refused, "loopback") {
 		t.Errorf("no step tells it: %+v", steps)
 	}
+}
+
+// TestGuardRebinding: a server that was reached by a proxy is public, though its name leads to this machine by now.
+func TestGuardRebinding(t *testing.T) {
+	t.Parallel()
+	as := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(as.Close)
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(proxy.Close)
+	const server = "http://localhost:1/mcp"
+	base := &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) {
+		if r.URL.Host == "localhost:1" {
+			return url.Parse(proxy.URL)
+		}
+		return nil, nil
+	}}
+	transport := discovery.Transport(base, server, &config.Identity{})
+	t.Cleanup(transport.CloseIdleConnections)
+	get := func(to string) error {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := (&http.Client{Transport: transport}).Do(request)
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := get(as.URL); err != nil {
+		t.Error(err)
+	}
+	transport.CloseIdleConnections()
+	if err := get(server); err != nil {
+		t.Error(err)
+	}
+	wantError[*discovery.BlockedError](t, get(as.URL), "loopback")
 }
 
 type byHost map[net.Addr]*http.Transport
