@@ -23,7 +23,7 @@ func (b *Broker) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	guard(w.Header())
 	path := r.URL.Path
 	switch {
-	case !b.hosts(port)[strings.ToLower(r.Host)]:
+	case !b.hosts(port)[strings.ToLower(r.Host)] && !b.isExpected(ctx, r):
 		b.refuse(w, http.StatusMisdirectedRequest)
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
@@ -60,6 +60,24 @@ func (b *Broker) hosts(port int) map[string]bool {
 		}
 	}
 	return hosts
+}
+
+// isExpected reports whether a request is for the host that the sign-in it is about was told to come back to: by a
+// process that is configured otherwise than this one.
+func (b *Broker) isExpected(ctx context.Context, r *http.Request) bool {
+	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/connect/"), "/")
+	if state := r.URL.Query().Get("state"); state != "" {
+		name = id(state)
+	}
+	sign := &record{}
+	if !isID(name) {
+		return false
+	}
+	if _, err := b.store.Load(ctx, store.Pending, name, sign); err != nil || !sign.open() {
+		return false
+	}
+	to, err := url.Parse(sign.Pending.RedirectURI)
+	return err == nil && strings.EqualFold(to.Host, r.Host)
 }
 
 // isVisit reports whether a request is a person's browser going to a page. Browsers tell that with Sec-Fetch headers;

@@ -20,7 +20,12 @@ const (
 // keep looks after the flows of this process, and holds the ports that are needed, until the broker is closed.
 func (b *Broker) keep(ctx context.Context) {
 	defer close(b.kept)
-	defer b.ports.close(ctx)
+	defer func() {
+		b.ports.close(ctx)
+		if n := b.odd.count.Load(); n > 0 {
+			b.log.Info("requests at the port for sign-ins were refused", "requests", n)
+		}
+	}()
 	var changes <-chan struct{} // from the first flow on
 	timer := time.NewTimer(look)
 	defer timer.Stop()

@@ -174,3 +174,34 @@ func TestBindElsewhere(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHostOfOtherProcess has the process that holds the port take an answer for the host that another one is configured
+// to be reached by, and nothing else for it.
+func TestHostOfOtherProcess(t *testing.T) {
+	holder := newRig(t, config.Callback{})
+	held := holder.pending("held")
+	holder.begin(held)
+	r := newSibling(t, holder.dir, config.Callback{Port: held.Port, PublicURL: "https://dev.example"})
+	p := r.pending("work")
+	f := r.begin(p)
+	at := "http://127.0.0.1:" + strconv.Itoa(held.Port)
+	as := func(host string) func(*http.Request) { return func(req *http.Request) { req.Host = host } }
+	for _, row := range []struct {
+		path, host string
+		want       int
+	}{
+		{"/callback?code=c&state=" + held.State, "dev.example", http.StatusMisdirectedRequest},
+		{"/callback?code=c&state=" + flow.NewState(), "dev.example", http.StatusMisdirectedRequest},
+		{"/callback?code=c&state=" + p.State, "evil.example", http.StatusMisdirectedRequest},
+		{"/connect/" + f.ID, "evil.example", http.StatusMisdirectedRequest},
+		{"/connect/" + f.ID, "dev.example", http.StatusOK},
+		{"/callback?code=c&state=" + p.State, "dev.example", http.StatusOK},
+	} {
+		if got := visit(t, at+row.path, as(row.host)); got.status != row.want {
+			t.Errorf("%s for %s: %d, want %d", strings.SplitN(row.path, "?", 2)[0], row.host, got.status, row.want)
+		}
+	}
+	if err := wait(t, f); err != nil {
+		t.Error(err)
+	}
+}
