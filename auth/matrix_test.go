@@ -327,3 +327,30 @@ func TestM35ForbiddenAtInitialize(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+// TestB9EveryRequest has requests of one session and of none: each carries the token.
+func TestB9EveryRequest(t *testing.T) {
+	w := newWorld(t, 1)
+	server := remote("api", w.url(0), nil)
+	p := newProcess(t, folder(t))
+	p.mustSignIn(server)
+	c := p.client(server)
+	w.change(func() { w.seen = nil })
+	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
+		for _, session := range []string{"", "the-same"} {
+			r, _ := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
+			if session != "" {
+				r.Header.Set("Mcp-Session-Id", session)
+			}
+			do(t, c.HTTP, r)
+		}
+	}
+	for _, got := range w.seen {
+		if !strings.HasPrefix(got, "Bearer access-") {
+			t.Errorf("Authorization = %q", got)
+		}
+	}
+	if len(w.seen) != 6 {
+		t.Errorf("%d requests", len(w.seen))
+	}
+}
