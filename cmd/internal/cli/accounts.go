@@ -111,6 +111,9 @@ func (a *app) openStore(c config.Credentials, log hclog.Logger) (*store.Store, e
 // keyringHelper returns the command that talks to the keyring: plait, executed once more. Without one no keyring is
 // used.
 func (a *app) keyringHelper() []string {
+	if a.env.Executable == nil {
+		return nil
+	}
 	executable, err := a.env.Executable()
 	if err != nil {
 		return nil

@@ -56,15 +56,24 @@ func runAuthExplain(ctx context.Context, a *app, name string, asJSON bool) error
 
 // describeTrail returns the steps for a person.
 func describeTrail(all []found) string {
-	const indent = 26
+	wide := 0
+	for _, s := range all {
+		wide = max(wide, len(s.Step))
+	}
 	var b strings.Builder
 	for _, s := range all {
-		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%-24s  %-8s  %s", s.Step, s.Result, s.URL), " "))
-		if s.Detail != "" {
-			fmt.Fprintf(&b, "%*s%s\n", indent, "", strings.ReplaceAll(s.Detail, "\n", "\n"+strings.Repeat(" ", indent)))
+		first, rest := s.URL, s.Detail
+		if first == "" {
+			first, rest, _ = strings.Cut(s.Detail, "\n")
 		}
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%-*s  %-11s  %s", wide, s.Step, s.Result, first), " "))
 		if s.Key != "" {
-			fmt.Fprintf(&b, "%*soverridden by %s\n", indent, "", s.Key)
+			rest = strings.TrimPrefix(rest+"\n(key: "+s.Key+")", "\n")
+		}
+		if rest != "" {
+			for line := range strings.Lines(rest) {
+				fmt.Fprintf(&b, "%*s%s\n", wide+15, "", strings.TrimSuffix(line, "\n"))
+			}
 		}
 	}
 	return b.String()

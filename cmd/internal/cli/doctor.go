@@ -25,10 +25,11 @@ func newDoctor(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor [SERVER ...]",
 		Short: "Check the configuration and the way to each server, step by step",
-		Long: `Check the configuration and the way to each server, step by step: variables, DNS, proxy, TCP, TLS, the clock and
-the handshake, or the command of a server that is started here. A step that fails says what to try next.
+		Long: `Check the configuration and the way to each server, step by step: where sign-ins are kept, variables, DNS, proxy,
+TCP, TLS, the clock, the sign-in and the handshake, or the command of a server that is started here. A step that fails says what
+to try next.
 
-The exit code is 2 when the configuration is at fault, and 4 when a server cannot be reached.`,
+The exit code is 2 when the configuration is at fault, 3 when a person has to sign in, and 4 when a server cannot be reached.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.servers = args
 			return runDoctor(c.Context(), a, o)
@@ -60,6 +61,8 @@ type step struct {
 type examination struct {
 	Server string `json:"server,omitempty"` // "" for the configuration
 	Steps  []step `json:"steps"`
+
+	ends code // of the first step that failed, when that is not the usual one
 }
 
 func (e *examination) pass(name, detail string) {
@@ -85,6 +88,19 @@ func (e *examination) failed() bool {
 	return false
 }
 
+// code returns how the doctor ends who found that.
+func (e *examination) code() code {
+	switch {
+	case !e.failed():
+		return exitOK
+	case e.misconfigured():
+		return exitUsage
+	case e.ends != exitOK:
+		return e.ends
+	}
+	return exitUnreachable
+}
+
 // misconfigured reports whether it is the configuration that failed.
 func (e *examination) misconfigured() bool {
 	return e.failed() && (e.Steps[0].Step == stepConfig || e.Steps[0].Step == stepSettings) && e.Steps[0].Result == fail
@@ -93,12 +109,14 @@ func (e *examination) misconfigured() bool {
 // The steps.
 const (
 	stepConfig    = "config"
+	stepStore     = "store"
 	stepSettings  = "settings"
 	stepProxy     = "proxy"
 	stepDNS       = "dns"
 	stepTCP       = "tcp"
 	stepTLS       = "tls"
 	stepClock     = "clock"
+	stepSignIn    = "sign-in"
 	stepCommand   = "command"
 	stepStart     = "start"
 	stepHandshake = "handshake"
@@ -123,11 +141,8 @@ func runDoctor(ctx context.Context, a *app, o doctorOptions) error {
 	}
 	exit := &exitError{code: exitOK}
 	for _, e := range all {
-		switch {
-		case e.misconfigured():
-			exit.code = exitUsage
-		case e.failed() && exit.code == exitOK:
-			exit.code = exitUnreachable
+		if c := e.code(); c != exitOK && (exit.code == exitOK || c < exit.code) {
+			exit.code = c
 		}
 	}
 	if exit.code == exitOK {
@@ -163,9 +178,20 @@ func (a *app) examine(ctx context.Context, names []string) ([]*examination, erro
 			}
 		}
 	}
+	log, err := a.openLog(logging{level: "off"})
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	accounts, err := a.openAccounts(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	defer accounts.close()
+	accounts.examine(ctx, first)
 	guardian := transport.NewGuardian(nil)
 	defer guardian.Close()
-	d := &doctor{limit: cfg.Limits.Message, guardian: guardian}
+	d := &doctor{limit: cfg.Limits.Message, guardian: guardian, accounts: accounts}
 	all := append([]*examination{first}, make([]*examination, len(chosen))...)
 	var group errgroup.Group
 	group.SetLimit(8)
@@ -191,11 +217,12 @@ func problemText(p config.Problem) string {
 type doctor struct {
 	limit    int64 // bytes of a message
 	guardian *transport.Guardian
+	accounts *accounts
 }
 
 func (d *doctor) examine(ctx context.Context, s *config.Server) *examination {
 	e := &examination{Server: s.Name}
-	steps := []string{stepProxy, stepDNS, stepTCP, stepTLS, stepClock, stepHandshake}
+	steps := []string{stepProxy, stepDNS, stepTCP, stepTLS, stepClock, stepSignIn, stepHandshake}
 	if s.Type == config.Stdio {
 		steps = []string{stepCommand, stepStart, stepHandshake}
 	}

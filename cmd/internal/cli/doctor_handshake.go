@@ -31,11 +31,19 @@ func (d *doctor) start(ctx context.Context, s *config.Server, e *examination) {
 		return
 	}
 	e.pass(stepCommand, path)
-	d.shakeHands(ctx, s, nil, e)
+	d.greet(ctx, s, nil).report(e, s)
 }
 
-// shakeHands opens a session with the server and ends it.
-func (d *doctor) shakeHands(ctx context.Context, s *config.Server, client *http.Client, e *examination) {
+// greeting is a session that was opened with a server, and ended.
+type greeting struct {
+	by      string // the server, as it calls itself
+	version string // of the protocol
+	took    time.Duration
+	err     error // why there was none
+}
+
+// greet opens a session with the server and ends it.
+func (d *doctor) greet(ctx context.Context, s *config.Server, client *http.Client) greeting {
 	limit := s.ConnectTimeout
 	if s.Type != config.Stdio {
 		limit = min(limit, stepLimit)
@@ -63,15 +71,23 @@ func (d *doctor) shakeHands(ctx context.Context, s *config.Server, client *http.
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no answer to initialize within %s", limit)
 		}
-		reportHandshake(e, s, err)
+		return greeting{err: err}
+	}
+	version, _ := jsonrpc.GetString(answer.Result(), "protocolVersion")
+	name, _ := jsonrpc.GetString(answer.Result(), "serverInfo", "name")
+	return greeting{by: name, version: version, took: took}
+}
+
+// report tells how the greeting went.
+func (g greeting) report(e *examination, s *config.Server) {
+	if g.err != nil {
+		reportHandshake(e, s, g.err)
 		return
 	}
 	if s.Type == config.Stdio {
 		e.pass(stepStart, "it runs")
 	}
-	version, _ := jsonrpc.GetString(answer.Result(), "protocolVersion")
-	name, _ := jsonrpc.GetString(answer.Result(), "serverInfo", "name")
-	e.pass(stepHandshake, fmt.Sprintf("%s speaks %s, answered in %s", name, version, brief(took)))
+	e.pass(stepHandshake, fmt.Sprintf("%s speaks %s, answered in %s", g.by, g.version, brief(g.took)))
 }
 
 // greeted checks the answer to initialize and thanks for it.

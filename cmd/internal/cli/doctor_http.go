@@ -26,19 +26,19 @@ const (
 // reach examines the way to a server with a URL: one request tells about all steps before the handshake,
 // because it goes the way that all requests go.
 func (d *doctor) reach(ctx context.Context, s *config.Server, e *examination) {
-	client, err := auth.HTTP(s)
+	plain, err := auth.HTTP(s)
 	if err != nil {
 		e.fail(stepProxy, err.Error(), "correct caFile or clientCert")
 		return
 	}
-	defer client.CloseIdleConnections()
+	defer plain.CloseIdleConnections()
 	to, proxy, ok := route(s, e)
 	if !ok {
 		return
 	}
 	t := &trip{}
 	sent := time.Now()
-	resp, err := t.head(ctx, client, to)
+	resp, err := t.head(ctx, plain, to)
 	took := time.Since(sent)
 	if !t.report(e, to, proxy, err) {
 		return
@@ -49,7 +49,16 @@ func (d *doctor) reach(ctx context.Context, s *config.Server, e *examination) {
 		resp.Body.Close()
 		reportClock(e, resp.Header.Get("Date"), sent.Add(took/2))
 	}
-	d.shakeHands(ctx, s, client, e)
+	client, err := d.accounts.Client(s)
+	if err != nil {
+		e.fail(stepSignIn, err.Error(), "correct caFile or clientCert")
+		return
+	}
+	defer client.Close()
+	done := d.greet(ctx, s, client.HTTP)
+	if d.accounts.report(ctx, s, done.err, e) {
+		done.report(e, s)
+	}
 }
 
 // route tells which proxy applies.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -195,8 +196,13 @@ func describePreflight(out io.Writer, all []checked, now time.Time) {
 	}
 	table(out, rows)
 	for _, c := range all {
-		if !c.OK && c.Error != "" {
-			fmt.Fprintf(out, "%s: %s\n", c.Server.Server, oneLine(c.Error))
+		if c.OK || c.Error == "" {
+			continue
 		}
+		text := oneLine(c.Error)
+		if !strings.HasPrefix(text, c.Server.Server) { // those about signing in name it
+			text = c.Server.Server + ": " + text
+		}
+		fmt.Fprintln(out, text)
 	}
 }
