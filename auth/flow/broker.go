@@ -100,7 +100,7 @@ func (b *Broker) Begin(ctx context.Context, p *Pending) (*Flow, error) {
 	if _, err := b.store.Save(ctx, store.Pending, p.ID, 0, r); err != nil {
 		return nil, fmt.Errorf("save the sign-in: %w", err)
 	}
-	return b.follow(r), nil
+	return b.follow(ctx, r), nil
 }
 
 // Find returns the sign-in for grantKey that is under way in any process, its code being exchanged included, nil when
@@ -117,14 +117,18 @@ func (b *Broker) Find(ctx context.Context, grantKey string) (*Flow, error) {
 			continue // gone meanwhile, or not readable: then it is not under way
 		}
 		if _, ended := r.end(); r.Pending.GrantKey == grantKey && !ended {
-			return b.follow(r), nil
+			return b.follow(ctx, r), nil
 		}
 	}
 	return nil, nil //nolint:nilnil // none is an answer
 }
 
-// follow returns the flow of r, of which there is one in a process.
-func (b *Broker) follow(r *record) *Flow {
+// follow returns the flow of r, of which there is one in a process. Somebody listens for its answer when it returns,
+// unless a stranger has the port.
+func (b *Broker) follow(ctx context.Context, r *record) *Flow {
+	if _, err := b.listen(ctx, r.Pending.Port); err != nil {
+		b.log.Debug("cannot listen for the answer of the authorization server", "err", err)
+	}
 	b.mu.Lock()
 	f, ok := b.flows[r.Pending.ID]
 	if !ok {

@@ -85,6 +85,22 @@ func TestM16LeaderDies(t *testing.T) {
 	}
 }
 
+// TestM16LeaderHasDied joins a sign-in whose process is gone already: its link works when it is shown again.
+func TestM16LeaderHasDied(t *testing.T) {
+	leader := newRig(t, config.Callback{})
+	p := leader.pending("work")
+	leader.begin(p)
+	leader.broker.Close()
+	follower := newSibling(t, leader.dir, config.Callback{Port: p.Port})
+	f, err := follower.broker.Find(t.Context(), p.GrantKey)
+	if err != nil || f == nil {
+		t.Fatalf("Find: %v, %v", f, err)
+	}
+	if got := visit(t, f.Link()); got.status != http.StatusOK {
+		t.Errorf("the page: %d", got.status)
+	}
+}
+
 // visitWhenServed goes to a page again and again until somebody listens.
 func visitWhenServed(t *testing.T, address string) {
 	t.Helper()
