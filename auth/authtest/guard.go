@@ -45,20 +45,22 @@ func GuardAll(tb testing.TB, next []http.Handler, env ...string) []*Guarded {
 	tb.Helper()
 	var all []*Guarded
 	var urls []string
+	var servers []*httptest.Server
 	for _, h := range next {
 		g := &Guarded{next: h, known: map[string]bool{}}
-		s := httptest.NewServer(g)
+		s := httptest.NewUnstartedServer(g)
 		tb.Cleanup(func() {
 			s.CloseClientConnections()
 			s.Close()
 		})
-		g.URL = s.URL + "/mcp"
-		all, urls = append(all, g), append(urls, g.URL)
+		g.URL = "http://" + s.Listener.Addr().String() + "/mcp"
+		all, urls, servers = append(all, g), append(urls, g.URL), append(servers, s)
 	}
 	s := Start(tb, append(slices.Clone(env), "AS_RESOURCE="+strings.Join(urls, ","))...)
 	key := s.key(tb)
-	for _, g := range all {
+	for i, g := range all {
 		g.Server, g.key = s, key
+		servers[i].Start()
 	}
 	return all
 }
