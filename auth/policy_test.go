@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -98,9 +99,7 @@ func (w *clockwork) serveAS(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.issued = append(w.issued, time.Now())
-	for name, values := range w.header {
-		rw.Header()[name] = values
-	}
+	maps.Copy(rw.Header(), w.header)
 	rw.Header().Set("Content-Type", "application/json")
 	if w.status != 0 {
 		rw.WriteHeader(w.status)
