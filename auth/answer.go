@@ -154,7 +154,7 @@ func (c *Client) moved(ctx context.Context, bearer challenge.Challenge, anyway b
 	if !anyway && (named == "" || named == b.Found.ResourceMetadata || b.Found.ResourceMetadata == "") {
 		return nil
 	}
-	found, err := c.site.m.discover(ctx, c.site, c.site.identity, &bearer)
+	found, err := c.site.m.discover(ctx, c.site, c.site.identity, lookup{bearer: &bearer, anew: anyway})
 	if err != nil || found.Server.Issuer == b.Found.Server.Issuer {
 		return nil //nolint:nilerr // then nobody says that it moved
 	}

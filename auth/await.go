@@ -128,6 +128,10 @@ func (s *site) register(ctx context.Context, broker *flow.Broker, p *plan) (*reg
 	if err != nil {
 		return nil, err
 	}
+	saved := register.Client{}
+	if known != nil {
+		saved = *known
+	}
 	if isDynamic(known) && !s.isAlive(ctx, known) {
 		s.m.log.Info("the saved client registration was no longer valid: registering again", "identity", s.identity.Name, "issuer", hostOf(server.Issuer))
 		known = nil
@@ -145,8 +149,8 @@ func (s *site) register(ctx context.Context, broker *flow.Broker, p *plan) (*reg
 	if client.RedirectURI == "" {
 		client.RedirectURI = redirect
 	}
-	if !isDynamic(client) || known != nil && known.ID == client.ID {
-		return client, nil
+	if !isDynamic(client) || *client == saved {
+		return client, nil // else it is a new one, or the server gave it another token when it was asked for it
 	}
 	if _, err := s.m.opts.Store.Save(ctx, store.Clients, key, generation, client); err != nil {
 		return nil, err

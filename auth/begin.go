@@ -176,7 +176,7 @@ func (s *site) look(ctx context.Context, c *Client, old *bond) (*bond, error) {
 	if open && s.identity.Grant == config.GrantAuto && len(b.Wanted) == 0 && (old == nil || old.Grant == "") {
 		return nil, ErrNotNeeded
 	}
-	found, err := s.m.discover(ctx, s, s.identity, bearer)
+	found, err := s.m.discover(ctx, s, s.identity, lookup{bearer: bearer, anew: true})
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func (s *site) whereTokensAre(ctx context.Context, bearer *challenge.Challenge) 
 	if i.Grant == config.GrantExec {
 		return &discovery.Found{Server: &discovery.Metadata{}}, nil
 	}
-	found, err := s.m.discover(ctx, s, i, bearer)
+	found, err := s.m.discover(ctx, s, i, lookup{bearer: bearer})
 	if _, none := errors.AsType[*discovery.NotOAuthError](err); none && i.TokenEndpoint != "" {
 		return &discovery.Found{Server: &discovery.Metadata{Issuer: i.Issuer, TokenEndpoint: i.TokenEndpoint}}, nil
 	}

@@ -33,7 +33,7 @@ func (c *Client) discover(ctx context.Context, bearer challenge.Challenge) (*dis
 	if last != nil && time.Now().Before(last.until) {
 		return last.found, last.err
 	}
-	found, err := c.site.m.discover(ctx, c.site, c.site.identity, &bearer)
+	found, err := c.site.m.discover(ctx, c.site, c.site.identity, lookup{bearer: &bearer})
 	if ctx.Err() != nil {
 		return nil, err
 	}
@@ -49,10 +49,19 @@ func (c *Client) discover(ctx context.Context, bearer challenge.Challenge) (*dis
 	return found, err
 }
 
+// lookup says what a discovery goes by.
+type lookup struct {
+	bearer *challenge.Challenge // of the server; nil when there is none
+	anew   bool                 // what is known from before does not count: it may be why something goes wrong
+}
+
 // discover finds out about the authorization server of a site, for an identity that may be another one there. What was
 // found is known to all processes for a while.
-func (m *Manager) discover(ctx context.Context, s *site, as *config.Identity, bearer *challenge.Challenge) (*discovery.Found, error) {
-	r := s.request(as, bearer)
+func (m *Manager) discover(ctx context.Context, s *site, as *config.Identity, by lookup) (*discovery.Found, error) {
+	r := s.request(as, by.bearer)
+	if by.anew {
+		r.Since = time.Now().Add(-trusted) // many processes may want to know at once
+	}
 	b, err := s.bond(ctx)
 	if err == nil && b != nil && b.Grant != "" && b.Found != nil && as == s.identity {
 		r.Prefer = b.Found.Server.Issuer

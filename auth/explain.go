@@ -33,7 +33,7 @@ func (m *Manager) Explain(ctx context.Context, server *config.Server) ([]discove
 	bearer, open := c.probe(ctx)
 	x.add(describeProbe(server, bearer, open))
 	r := s.request(s.identity, bearer)
-	r.Fresh, r.Trail = true, x.add
+	r.Since, r.Trail = time.Now(), x.add
 	found, err := discovery.Resolve(ctx, r)
 	if err != nil {
 		if _, none := errors.AsType[*discovery.NotOAuthError](err); none && open {

@@ -6,13 +6,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/auth/authtest"
+	"github.com/plait-mcp/plait/auth/discovery"
+	"github.com/plait-mcp/plait/auth/store"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -57,7 +58,7 @@ func TestM7Moved(t *testing.T) {
 			return http.StatusOK, object{"access_token": "useless", "token_type": "Bearer"}, true
 		}
 	})
-	forget(t, p)
+	later(t, p)
 	need := fails[*auth.LoginRequiredError](t, c, server.URL)
 	if need.ID != auth.IDMoved || !strings.Contains(need.Error(), "moved to a new authorization server "+strings.TrimPrefix(next.as.URL, "http://")) {
 		t.Errorf("error = %v", need)
@@ -84,11 +85,27 @@ func TestM7Moved(t *testing.T) {
 	}
 }
 
-// forget has a process look anew at what it discovered: a day has passed.
-func forget(t *testing.T, p *process) {
+// later has what was discovered be two minutes old. It counts for a day as long as nothing goes wrong.
+func later(t *testing.T, p *process) {
 	t.Helper()
-	if err := os.RemoveAll(filepath.Join(p.dir, "discovery")); err != nil {
+	kept, err := store.Open(store.Options{Dir: p.dir, Credentials: config.Credentials{Store: "file"}})
+	if err != nil {
 		t.Fatal(err)
+	}
+	defer kept.Close()
+	keys, err := kept.List(t.Context(), store.Discovery)
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("List() = %v, %v", keys, err)
+	}
+	for _, key := range keys {
+		var e discovery.Entry
+		if _, err := kept.Load(t.Context(), store.Discovery, key, &e); err != nil {
+			t.Fatal(err)
+		}
+		e.At = e.At.Add(-2 * time.Minute)
+		if err := kept.Put(t.Context(), store.Discovery, key, &e); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -103,7 +120,7 @@ func TestB5AnotherServer(t *testing.T) {
 	c := p.client(server)
 	works(t, c, server.URL)
 	old.change(func() { clear(old.access); old.issuer = next.as.URL; clear(old.refresh) })
-	forget(t, p)
+	later(t, p)
 	_, _, _ = post(t, c, server.URL)
 	refused, ok := errors.AsType[*auth.RefusedError](p.signIn(server))
 	if !ok || refused.ID != auth.IDMoved || !strings.Contains(refused.Error(), "plait auth reset me") {
@@ -111,6 +128,21 @@ func TestB5AnotherServer(t *testing.T) {
 	}
 	if len(next.asked) != 0 {
 		t.Errorf("the client was shown to another authorization server: %v", next.asked)
+	}
+}
+
+// TestSourceGivesNothing has an assertion come from a variable that is not set, and from a file that is not there: that is
+// no trouble of the network.
+func TestSourceGivesNothing(t *testing.T) {
+	w := newWorld(t, 1)
+	for _, a := range []config.Assertion{{From: "env", Env: "JOB_TOKEN"}, {From: "file", File: "missing"}} {
+		identity := config.NewIdentity("job", config.GrantJWTBearer)
+		identity.Issuer, identity.Assertion = w.as.URL, a
+		server := remote("api", w.url(0), identity)
+		refused := fails[*auth.RefusedError](t, newProcess(t, folder(t)).client(server), server.URL)
+		if refused.ID != auth.IDSource || !strings.Contains(refused.Error(), "assertion") {
+			t.Errorf("from %s: %v", a.From, refused)
+		}
 	}
 }
 
@@ -132,6 +164,27 @@ func TestM9PrunedClient(t *testing.T) {
 	}
 	if !strings.Contains(p.log.String(), "the saved client registration was no longer valid") {
 		t.Error("nothing is said of it")
+	}
+}
+
+// TestM9ManagedClient has an authorization server that gives another token whenever it is asked for a registration:
+// plait keeps it, so that the client stays the same.
+func TestM9ManagedClient(t *testing.T) {
+	w := newWorld(t, 1)
+	w.managed = 1
+	server := remote("api", w.url(0), nil)
+	p := newProcess(t, folder(t))
+	p.mustSignIn(server)
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), hung)
+		err := p.SignIn(ctx, server, auth.SignInOptions{Force: true, Show: func(to auth.Prompt) { authtest.Visit(t, to.URL) }})
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.count(&w.registrations) != 1 || w.count(&w.managed) != 4 {
+		t.Errorf("%d registrations, the last of %d tokens", w.registrations, w.managed)
 	}
 }
 

@@ -37,6 +37,8 @@ type world struct {
 	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
 	metadata  map[string]any // added to that of the authorization server
 
+	managed int // clients are told how to ask for their registration; counts the tokens for that, 0: they are not
+
 	tokenCalls, authorizations, registrations, reuses, refreshes, probes int
 	forms                                                                []url.Values // of the token endpoint
 	seen                                                                 []string     // Authorization headers at the MCP servers
@@ -116,7 +118,12 @@ func (w *world) serveAS(rw http.ResponseWriter, r *http.Request) {
 		w.clients[id] = true
 		var asked map[string]any
 		_ = json.NewDecoder(r.Body).Decode(&asked)
-		answerJSON(rw, http.StatusCreated, map[string]any{"client_id": id, "redirect_uris": asked["redirect_uris"], "token_endpoint_auth_method": "none"})
+		answer := map[string]any{"client_id": id, "redirect_uris": asked["redirect_uris"], "token_endpoint_auth_method": "none"}
+		if w.managed > 0 {
+			answer["registration_client_uri"] = w.as.URL + "/register/" + id
+			answer["registration_access_token"] = fmt.Sprintf("manage-%d", w.managed)
+		}
+		answerJSON(rw, http.StatusCreated, answer)
 	case "/authorize":
 		w.serveAuthorize(rw, r)
 	case "/token":
@@ -134,7 +141,23 @@ func (w *world) serveAS(rw http.ResponseWriter, r *http.Request) {
 		delete(w.refresh, r.Form.Get("token"))
 		delete(w.access, r.Form.Get("token"))
 	default:
+		w.serveClient(rw, r)
+	}
+}
+
+// serveClient tells of a registration, to who has the token of it, which is another one from then on (RFC 7592).
+func (w *world) serveClient(rw http.ResponseWriter, r *http.Request) {
+	id, ok := strings.CutPrefix(r.URL.Path, "/register/")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !ok:
 		http.NotFound(rw, r)
+	case !w.clients[id] || r.Header.Get("Authorization") != fmt.Sprintf("Bearer manage-%d", w.managed):
+		answerJSON(rw, http.StatusUnauthorized, map[string]any{"error": "invalid_token"})
+	default:
+		w.managed++
+		answerJSON(rw, http.StatusOK, map[string]any{"client_id": id, "registration_access_token": fmt.Sprintf("manage-%d", w.managed)})
 	}
 }
 

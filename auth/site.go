@@ -177,7 +177,7 @@ func (s *site) provider(ctx context.Context) (*grant.Endpoint, error) {
 	as.ClientID, as.ClientSecret, as.Auth = p.ClientID, p.ClientSecret, p.Auth
 	as.Scopes, as.ExtraScopes = p.Scopes, nil
 	if p.Issuer != "" && (md.TokenEndpoint == "" || md.AuthorizationEndpoint == "") {
-		found, err := s.m.discover(ctx, s, &as, nil)
+		found, err := s.m.discover(ctx, s, &as, lookup{})
 		if err != nil {
 			return nil, err
 		}

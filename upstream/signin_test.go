@@ -260,6 +260,23 @@ func TestM32RefusedTokensWait(t *testing.T) {
 	})
 }
 
+// A command or file that gave no token is asked again, later and later: its service, or its network, may have been away.
+func TestSourceIsAskedAgain(t *testing.T) {
+	m := &mood{}
+	m.set(200, "")
+	inBubble(t, config.Server{Transport: config.HTTPFirst}, m.ServeHTTP, func(b *bubble) {
+		p := b.withPurse(&auth.RefusedError{Server: "s", ID: auth.IDSource, Reason: "the command fails", Advice: "run it by hand"})
+		s, release := b.open()
+		defer release()
+		b.state(s, Waiting)
+		_, err := b.call(b.t.Context(), s, protocol.ToolsCall)
+		wants(b.t, err, "the command fails", "run it by hand", "[PLAIT-AUTH-015]")
+		p.set(nil)
+		time.Sleep(longWait) //nolint:forbidigo // fake time
+		b.state(s, Ready)
+	})
+}
+
 // A sign-in during an attempt that fails for want of it is not overlooked.
 func TestSignInDuringTheAttempt(t *testing.T) {
 	m := &mood{}

@@ -27,7 +27,14 @@ type Entry struct {
 	Challenge string    `json:"challenge,omitempty"` // the address of the metadata in the challenge
 	Resource  Resource  `json:"resource"`
 	Server    *Metadata `json:"server"`
+	At        time.Time `json:"at"` // when it was found
 	Until     time.Time `json:"until"`
+}
+
+// holds reports whether an entry can still be used. One from the future was made by a clock that was wrong, as may be its
+// end.
+func (e *Entry) holds(since, now time.Time) bool {
+	return e.Server != nil && now.Before(e.Until) && !e.At.Before(since) && !e.At.After(now)
 }
 
 // Key returns what the cache has for a server and an identity under. Another configuration has another key.
@@ -39,11 +46,11 @@ func Key(req Request) string {
 
 // load returns what is known already, if it still holds and the server does not say otherwise by now.
 func (r *run) load(ctx context.Context) *Entry {
-	if r.Cache == nil || r.Fresh {
+	if r.Cache == nil {
 		return nil
 	}
 	var e Entry
-	if err := r.Cache.Load(ctx, Key(r.Request), &e); err != nil || e.Server == nil || !time.Now().Before(e.Until) {
+	if err := r.Cache.Load(ctx, Key(r.Request), &e); err != nil || !e.holds(r.Since, time.Now()) {
 		return nil
 	}
 	if now := r.Challenge.ResourceMetadata(); now != "" && now != e.Challenge {
@@ -54,9 +61,10 @@ func (r *run) load(ctx context.Context) *Entry {
 
 func (r *run) save(ctx context.Context, resource *Resource, server *Metadata) {
 	if r.Cache != nil {
+		now := time.Now().Round(0)
 		r.Cache.Save(ctx, Key(r.Request), &Entry{
 			Challenge: r.Challenge.ResourceMetadata(), Resource: *resource, Server: server,
-			Until: time.Now().Add(max(cacheShortest, time.Duration(r.keep))),
+			At: now, Until: now.Add(max(cacheShortest, time.Duration(r.keep))),
 		})
 	}
 }

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/plait-mcp/plait/auth/challenge"
 	"github.com/plait-mcp/plait/config"
@@ -15,7 +16,7 @@ type Request struct {
 	Identity  *config.Identity    // never nil
 	Prefer    string              // the issuer that was used last: taken again if the server still names it; may be ""
 	Cache     Cache               // nil: nothing is kept
-	Fresh     bool                // look again, whatever is in the cache
+	Since     time.Time           // what the cache has from before is looked for again; zero: all of it counts
 	Trail     func(Step)          // told of each step when it was made; nil: nobody
 }
 

@@ -32,7 +32,7 @@ func Exec(ctx context.Context, i *config.Identity, learn func(secret string)) (*
 	}
 	out, err := run(ctx, i.Command, i.Dir)
 	if err != nil {
-		return nil, &SetupError{Key: "command", Err: err}
+		return nil, sourceError(ctx, "command", err)
 	}
 	t, err := printed(out, i)
 	if err != nil {

@@ -158,8 +158,16 @@ func (e *Endpoint) assert(ctx context.Context, key string, a config.Assertion) (
 	}
 	text, err := Assert(ctx, Source{Assertion: a, Dir: e.Identity.Dir, LookupEnv: e.LookupEnv, HTTP: e.HTTP})
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
+		return "", sourceError(ctx, key, err)
 	}
 	e.learn(text)
 	return text, nil
+}
+
+// sourceError says that nothing came from where the key says; what the network did on the way is told apart.
+func sourceError(ctx context.Context, key string, err error) error {
+	if _, ok := errors.AsType[*Error](err); ok || ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return &SetupError{Key: key, Err: err}
 }

@@ -57,11 +57,12 @@ func (e *SessionLostError) Error() string {
 
 // Denied reports whether a request was not sent, or not taken, because there are no credentials for the server: whoever
 // sends another one is told the same, until somebody signs in or the configuration changes. A server that refuses what
-// its authorization server has just issued may be of another mind a little later.
+// its authorization server has just issued may be of another mind a little later, and a command or a file that gave no
+// token may give one.
 func Denied(err error) bool {
 	_, login := errors.AsType[*auth.LoginRequiredError](err)
 	refused, ok := errors.AsType[*auth.RefusedError](err)
-	return login || ok && refused.ID != auth.IDTokenRefused
+	return login || ok && refused.ID != auth.IDTokenRefused && refused.ID != auth.IDSource
 }
 
 // TooLongError says that an answer was longer than Options.Limit and is lost. The Conn goes on.
