@@ -76,7 +76,7 @@ func (m *Manager) begin(ctx context.Context, server *config.Server, opts BeginOp
 	m.attend()
 	unlock, err := m.opts.Store.Lock(ctx, "login-"+s.who)
 	if err != nil {
-		return nil, fmt.Errorf("wait for another sign-in of %s: %w", s.identity.Name, err)
+		return nil, c.typedBegin(fmt.Errorf("wait for another sign-in of %s: %w", s.identity.Name, err))
 	}
 	defer unlock()
 	if f := m.under(ctx, s, opts); f != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/plait-mcp/plait/auth/discovery"
@@ -46,6 +47,9 @@ func (s *site) typed(err error) error {
 	wait := time.Duration(0)
 	if paused, ok := errors.AsType[*pausedError](err); ok {
 		wait = paused.wait
+	}
+	if reason, advice, ok := storeTrouble(err); ok {
+		return &UnavailableError{Server: server, Identity: identity, ID: IDUnavailable, Reason: reason, Advice: advice, RetryAfter: wait}
 	}
 	if need, ok := errors.AsType[*needError](err); ok {
 		return &LoginRequiredError{Server: server, Identity: identity, ID: need.id, Reason: need.reason}
@@ -189,3 +193,18 @@ func isMetadata(err error) bool {
 
 // isMissing reports whether a record is not there.
 func isMissing(err error) bool { return errors.Is(err, store.ErrNotFound) }
+
+// storeTrouble tells of an error that what is saved cannot be read or written, and what to do, which stands behind a
+// semicolon in its text. It is false for other errors.
+func storeTrouble(err error) (reason, advice string, ok bool) {
+	var text string
+	if key, is := errors.AsType[*store.KeyError](err); is {
+		text = key.Error()
+	} else if unsafe, is := errors.AsType[*store.UnsafeError](err); is {
+		text = unsafe.Error()
+	} else if write, is := errors.AsType[*store.WriteError](err); is {
+		text = write.Error() + "; make room, or make the folder of credentials.path writable"
+	}
+	reason, advice, _ = strings.Cut(text, "; ")
+	return reason, advice, text != ""
+}

@@ -23,7 +23,7 @@ func (c *Client) bonded(ctx context.Context) (*bond, error) {
 	c.mu.Unlock()
 	if !looked {
 		var err error
-		if b, err = c.lookAgain(ctx); err != nil {
+		if b, err = c.lookAgain(ctx); err != nil && !c.mayAskFirst(err) {
 			return nil, err
 		}
 	}
@@ -39,6 +39,13 @@ func (c *Client) bonded(ctx context.Context) (*bond, error) {
 		return nil, &needError{IDDeclined, reasonDeclined}
 	}
 	return nil, &needError{IDSignIn, "nobody is signed in"}
+}
+
+// mayAskFirst reports whether a request goes without a token although what is saved cannot be read: the folder is not safe,
+// which does not concern a server that is open to everybody.
+func (c *Client) mayAskFirst(err error) bool {
+	_, unsafe := errors.AsType[*store.UnsafeError](err)
+	return unsafe && c.site.identity.Grant == config.GrantAuto && !c.site.isGiven()
 }
 
 // lookAgain reads the bond from the store, nil when there is none that fits the identity as it is configured now.
@@ -226,6 +233,13 @@ func (c *Client) follow(ctx context.Context) {
 		close(c.changed)
 		c.changed = make(chan struct{})
 	}
+}
+
+// isBlocked reports whether something keeps requests from the server.
+func (c *Client) isBlocked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.blocked != nil
 }
 
 // helps reports whether what was saved may end what keeps requests from the server. c is locked.

@@ -78,6 +78,7 @@ type UnavailableError struct {
 	Server, Identity string
 	ID               string        // IDUnavailable
 	Reason           string        // a clause for a person
+	Advice           string        // what to do; "" when time will do it
 	RetryAfter       time.Duration // how long plait itself waits before it asks again; 0 when it does not wait
 }
 
@@ -88,7 +89,10 @@ func (e *UnavailableError) Error() string {
 
 // Next says what to do.
 func (e *UnavailableError) Next() string {
-	if e.RetryAfter > 0 {
+	switch {
+	case e.Advice != "":
+		return e.Advice
+	case e.RetryAfter > 0:
 		return fmt.Sprintf("plait tries again in %s", e.RetryAfter.Round(time.Second))
 	}
 	return "try again"

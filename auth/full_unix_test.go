@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,41 @@ import (
 	"github.com/plait-mcp/plait/auth/store"
 	"github.com/plait-mcp/plait/config"
 )
+
+// TestStoreTrouble has others be able to read the folder of sign-ins, and the key be gone: what is said of it is what to do.
+// A server that is open to everybody is used all the same.
+func TestStoreTrouble(t *testing.T) {
+	w, open := newWorld(t, 1), serve(t, func(http.ResponseWriter, *http.Request) {})
+	server, public := remote("api", w.url(0), nil), remote("open", open.URL, nil)
+	dir := folder(t)
+	newProcess(t, dir).mustSignIn(server)
+	check := func(reason, next string) {
+		t.Helper()
+		p := newProcess(t, dir)
+		failed := fails[*auth.UnavailableError](t, p.client(server), server.URL)
+		if !strings.Contains(failed.Reason, reason) || !strings.HasPrefix(failed.Next(), next) || !strings.HasSuffix(failed.Error(), failed.Next()) {
+			t.Errorf("error = %v", failed)
+		}
+		if s := p.Status(t.Context(), []*config.Server{server})[0]; s.State != auth.StateUnavailable || s.Err != failed.Reason || s.Next != failed.Next() {
+			t.Errorf("status = %+v", s)
+		}
+		if err := p.signIn(server); err == nil || err.Error() != failed.Error() {
+			t.Errorf("SignIn() = %v, want %v", err, failed)
+		}
+		works(t, p.client(public), public.URL)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // that is the mistake
+		t.Fatal(err)
+	}
+	check("is open to others", "run chmod 700 ")
+	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("holds no key", "remove it and sign in again")
+}
 
 // programs are what the test binary can be. They say what is wrong.
 func programs() map[string]func(args []string) error {

@@ -22,6 +22,8 @@ const (
 	mostAsked = time.Hour
 	// tokenLimit bounds one renewal, whatever becomes of those who wait for it.
 	tokenLimit = 30 * time.Second
+	// lockLimit bounds the waiting for another process that renews.
+	lockLimit = 2 * time.Minute
 	// stock and stockEvery are how many tokens may be got in vain: refused by their server while they were young.
 	stock      = 5
 	stockEvery = 12 * time.Second

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,6 +167,7 @@ func (m *Manager) tend(ctx context.Context) {
 			m.follow(ctx)
 		case <-m.wake:
 		case <-timer.C:
+			m.followBlocked(ctx)
 		}
 		timer.Reset(m.renewDue(ctx))
 	}
@@ -172,15 +175,26 @@ func (m *Manager) tend(ctx context.Context) {
 
 // follow takes over what the store has now.
 func (m *Manager) follow(ctx context.Context) {
-	m.mu.Lock()
-	clients := make([]*Client, 0, len(m.clients))
-	for c := range m.clients {
-		clients = append(clients, c)
-	}
-	m.mu.Unlock()
-	for _, c := range clients {
+	for _, c := range m.all() {
 		c.follow(ctx)
 	}
+}
+
+// followBlocked does so for the clients that wait for something: what told of it may have been lost, or the store could
+// not be read when it came.
+func (m *Manager) followBlocked(ctx context.Context) {
+	for _, c := range m.all() {
+		if c.isBlocked() {
+			c.follow(ctx)
+		}
+	}
+}
+
+// all returns the clients there are now.
+func (m *Manager) all() []*Client {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.clients))
 }
 
 // renewDue starts to renew the tokens that are due and writes what is unsaved. It returns when to look again.

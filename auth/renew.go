@@ -57,9 +57,9 @@ func (h *holder) renew(ctx context.Context, s *site, resource, replace string) (
 	if t, err := stored(); t != nil || err != nil {
 		return t, false, err
 	}
-	unlock, err := h.m.opts.Store.Lock(ctx, h.lockName())
+	unlock, err := h.lock(ctx)
 	if err != nil {
-		return nil, false, &grant.Error{Op: "waiting for another process of plait", Temporary: true, Cause: err}
+		return nil, false, err
 	}
 	defer unlock()
 	if t, err := stored(); t != nil || err != nil {
@@ -71,6 +71,24 @@ func (h *holder) renew(ctx context.Context, s *site, resource, replace string) (
 }
 
 func (h *holder) lockName() string { return "grant-" + h.key }
+
+// lock waits for its turn to ask the authorization server. Who has the lock needs two minutes at most, unless it was
+// stopped.
+func (h *holder) lock(ctx context.Context) (unlock func(), err error) {
+	limited, cancel := context.WithTimeoutCause(ctx, lockLimit, errHeld)
+	defer cancel()
+	unlock, err = h.m.opts.Store.Lock(limited, h.lockName())
+	if err != nil && limited.Err() != nil {
+		err = context.Cause(limited)
+	}
+	if err != nil {
+		return nil, &grant.Error{Op: "waiting for another process of plait", Temporary: true, Cause: err}
+	}
+	return unlock, nil
+}
+
+// errHeld says that another process has the lock of a grant for longer than it may need it.
+var errHeld = errors.New("another process of plait began to renew it and does not end")
 
 // request asks the authorization server for a token and saves it. The lock of the grant is held.
 func (h *holder) request(ctx context.Context, s *site, resource string) (*grant.Token, error) {
@@ -230,6 +248,9 @@ func (h *holder) save(ctx context.Context) {
 		return
 	}
 	defer unlock()
+	if h.reload(ctx) != nil { // somebody may have signed in meanwhile, which is newer
+		return
+	}
 	h.mu.Lock()
 	rec, s, unsaved := h.rec, h.site, h.unsaved
 	h.mu.Unlock()

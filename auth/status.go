@@ -104,7 +104,7 @@ func (m *Manager) status(ctx context.Context, s *site) IdentityStatus {
 	b, err := s.bond(ctx)
 	switch {
 	case err != nil:
-		out.State, out.Err = StateUnavailable, err.Error()
+		out.blame(s.typed(err))
 	case b != nil && b.Grant != "":
 		out.describe(s, b, m.signedIn(ctx, b))
 	case b != nil && b.State == declined:

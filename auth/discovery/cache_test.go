@@ -62,7 +62,10 @@ func TestCache(t *testing.T) {
 		"the challenge says another":  {first: "Bearer", then: `Bearer resource_metadata="https://` + prm + `?x"`, again: true, keep: 24 * time.Hour},
 		"looked for since":            {change: func(req *discovery.Request, _ *discovery.Entry) { req.Since = time.Now().Add(-time.Hour) }, keep: 24 * time.Hour},
 		"looked for anew":             {change: func(req *discovery.Request, _ *discovery.Entry) { req.Since = time.Now() }, again: true, keep: 24 * time.Hour},
-		"by a clock that was wrong":   {change: func(_ *discovery.Request, e *discovery.Entry) { e.At = time.Now().AddDate(1, 0, 0); e.Until = e.At.Add(time.Hour) }, again: true, keep: 24 * time.Hour},
+		"by a clock that was wrong": {change: func(_ *discovery.Request, e *discovery.Entry) {
+			e.At = time.Now().AddDate(1, 0, 0)
+			e.Until = e.At.Add(time.Hour)
+		}, again: true, keep: 24 * time.Hour},
 		"another identity": {
 			change: func(req *discovery.Request, _ *discovery.Entry) { req.Identity = &config.Identity{Name: "other"} }, again: true, keep: 24 * time.Hour,
 		},
