@@ -43,11 +43,11 @@ func TestStoreTrouble(t *testing.T) {
 		}
 		works(t, p.client(public), public.URL)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // that is the mistake
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	check("is open to others", "run chmod 700 ")
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder
+	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("no key"), 0o600); err != nil {
