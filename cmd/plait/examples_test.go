@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,8 +173,8 @@ func TestExampleCI(t *testing.T) {
 			if got := g.Stats(t); ran != 2 || got.Authorize > 0 || got.Register > 0 || e.opened() > 0 {
 				t.Errorf("%d steps, %+v, %d pages", ran, got, e.opened())
 			}
-			if github.given > 0 != (name == "jwt-bearer.yml") {
-				t.Errorf("GitHub has given %d tokens", github.given)
+			if given := github.given.Load(); given > 0 != (name == "jwt-bearer.yml") {
+				t.Errorf("GitHub has given %d tokens", given)
 			}
 		})
 	}
@@ -184,7 +185,7 @@ type gitHub struct {
 	*httptest.Server
 
 	key   *rsa.PrivateKey
-	given int
+	given atomic.Int32 // tokens
 }
 
 func newGitHub(t *testing.T) *gitHub {
@@ -206,7 +207,7 @@ func newGitHub(t *testing.T) *gitHub {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
-		g.given++
+		g.given.Add(1)
 		_ = json.NewEncoder(w).Encode(map[string]string{"value": g.sign(t, r.URL.Query().Get("audience"))})
 	})
 	g.Server = httptest.NewServer(mux)

@@ -24,25 +24,23 @@ import (
 type witness struct {
 	*httptest.Server
 
-	hidden  map[string]bool // members of its metadata that it does not tell
-	idToken bool            // only an ID token is let in
-	story   http.Handler
+	story http.Handler
 
 	mu         sync.Mutex
+	idToken    bool // only an ID token is let in
 	authorized []url.Values
 	asked      []url.Values // at the token endpoint; user and password of Basic are basic_user and basic_password
 	registered []map[string]any
 	codes      map[string]string // the challenge of each code that was not used yet
 	good       map[string]bool   // tokens
 	shown      []string          // values of Authorization that /mcp got
-	discovered int               // requests for metadata
 }
 
 // newWitness starts a witness that ends with the test.
 func newWitness(tb testing.TB) *witness {
 	tb.Helper()
 	w := &witness{
-		hidden: map[string]bool{}, codes: map[string]string{}, good: map[string]bool{},
+		codes: map[string]string{}, good: map[string]bool{},
 		story: server.NewStreamableHTTPServer(newStory()),
 	}
 	mux := http.NewServeMux()
@@ -95,12 +93,6 @@ func (w *witness) metadata(to http.ResponseWriter, _ *http.Request) {
 			"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code",
 		},
 	}
-	w.mu.Lock()
-	w.discovered++
-	for name := range w.hidden {
-		delete(all, name)
-	}
-	w.mu.Unlock()
 	w.answer(to, http.StatusOK, all)
 }
 

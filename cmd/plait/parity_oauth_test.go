@@ -295,7 +295,9 @@ func TestParityOAuthMikluko(t *testing.T) {
 	t.Run("mcp-remote: use-id-token", func(t *testing.T) {
 		t.Parallel()
 		w, d := newWitness(t), newSeat(t)
+		w.mu.Lock()
 		w.idToken = true
+		w.mu.Unlock()
 		d.use(t, nil, w.URL+"/mcp", d.port, "--use-id-token", "--scope", "openid")
 	})
 }
