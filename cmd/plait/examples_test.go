@@ -210,7 +210,8 @@ func newGitHub(t *testing.T) *gitHub {
 		g.given.Add(1)
 		_ = json.NewEncoder(w).Encode(map[string]string{"value": g.sign(t, r.URL.Query().Get("audience"))})
 	})
-	g.Server = httptest.NewServer(mux)
+	g.Server = httptest.NewUnstartedServer(mux) // its handlers read g
+	g.Start()
 	t.Cleanup(g.Close)
 	return g
 }

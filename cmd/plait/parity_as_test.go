@@ -53,7 +53,8 @@ func newWitness(tb testing.TB) *witness {
 	mux.HandleFunc("GET /authorize", w.authorize)
 	mux.HandleFunc("POST /device", w.device)
 	mux.HandleFunc("POST /token", w.token)
-	w.Server = httptest.NewServer(mux)
+	w.Server = httptest.NewUnstartedServer(mux) // its handlers read w
+	w.Start()
 	tb.Cleanup(func() {
 		w.CloseClientConnections()
 		w.Close()

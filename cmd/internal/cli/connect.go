@@ -150,24 +150,38 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	cfg, err := config.Parse(ctx, "plait.local.json", text, // local: nobody shares a command line
 		config.Options{LookupEnv: a.lenient(o.headers), Keyring: a.secrets()})
 	if err != nil {
-		return nil, asFlags(err, name, o.identityName(name))
+		return nil, asFlags(err, name)
 	}
 	if problems := cfg.Problems(); len(problems) > 0 {
-		return nil, asFlags(problems, name, o.identityName(name))
+		return nil, asFlags(problems, name)
 	}
 	cfg.Warnings = slices.DeleteFunc(cfg.Warnings, func(p config.Problem) bool { return p.ID == config.IDAnyIssuer })
-	nameIdentities(cfg)
+	o.nameIdentities(cfg)
 	a.redact.learn(cfg)
 	return cfg, nil
 }
 
-// nameIdentities names the identity of the server by the URL, for that is what plait auth login takes without a file.
-func nameIdentities(cfg *config.Config) {
+// nameIdentities names the identity of the server by the URL, for that is what plait auth login takes without a file. Where
+// several may be wanted for one URL, as the programs have it whose command line this is, what tells them apart follows
+// as the fragment: the resource, and a hash of what may be a secret.
+func (o *connectOptions) nameIdentities(cfg *config.Config) {
 	cfg.Identities = nil
 	for _, s := range cfg.Servers {
 		named := *s.Identity
 		if u, err := url.Parse(s.URL); err == nil {
-			named.Name = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+			name := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+			apart := url.Values{}
+			if r := named.Resource; strings.Contains(r, ":") {
+				apart.Set(fragmentResource, r)
+			}
+			if more := append(slices.Sorted(slices.Values(o.oauth.authorizeParams)), u.RawQuery); strings.Join(more, "") != "" {
+				const short = 8
+				apart.Set("and", store.Key(more...)[:short])
+			}
+			named.Name = name.String()
+			if len(apart) > 0 {
+				named.Name += "#" + apart.Encode()
+			}
 		}
 		s.Identity = &named
 		if !named.Implicit {
@@ -176,10 +190,17 @@ func nameIdentities(cfg *config.Config) {
 	}
 }
 
-// connectTo makes the configuration of plait connect with that URL and no flags.
+// fragmentResource is the resource in the fragment of the name of an identity.
+const fragmentResource = "resource"
+
+// connectTo makes the configuration of plait connect with that URL and no flags but what its fragment says.
 func (a *app) connectTo(ctx context.Context, to string) (*config.Config, error) {
 	var o connectOptions
 	o.flags(pflag.NewFlagSet("connect", pflag.ContinueOnError))
+	to, fragment, _ := strings.Cut(to, "#")
+	if apart, err := url.ParseQuery(fragment); err == nil {
+		o.oauth.resource = apart.Get(fragmentResource)
+	}
 	o.url = to
 	return a.connectConfig(ctx, o)
 }
@@ -195,8 +216,7 @@ func (a *app) addSignIn(file map[string]any, name string, o connectOptions, head
 		file["credentials"] = map[string]any{"path": exact(folder)}
 	}
 	identity, err := o.oauth.identity(o.allowHTTP)
-	own := o.identityName(name)
-	if err != nil || identity == nil && own == name { // it is the one that every server has
+	if err != nil || identity == nil { // it is the one that every server has
 		return err
 	}
 	u, err := url.Parse(o.url)
@@ -204,36 +224,13 @@ func (a *app) addSignIn(file map[string]any, name string, o connectOptions, head
 	for header := range headers {
 		known = known || strings.EqualFold(header, "Authorization")
 	}
-	switch {
-	case known && identity != nil:
+	if known {
 		a.say("plait: the header Authorization or the user in the URL is all that the server gets; what is said of OAuth has no effect")
 		return nil
-	case known:
-		return nil
-	case identity == nil:
-		identity = map[string]any{}
 	}
 	server, _ := file["mcpServers"].(map[string]any)[name].(map[string]any)
-	server["identity"], file["identities"] = own, map[string]any{own: identity}
+	server["identity"], file["identities"] = name, map[string]any{name: identity}
 	return nil
-}
-
-// identityName returns the name of the identity: that of the server, and where several may be wanted on one host what
-// tells them apart, as the programs do whose command line this is. It shows no path, which may hold a secret.
-func (o *connectOptions) identityName(server string) string {
-	path, query := "", ""
-	if u, err := url.Parse(o.url); err == nil {
-		path, query = strings.TrimSuffix(u.Path, "/"), u.RawQuery
-	}
-	apart := append([]string{path, query, o.oauth.resource, o.oauth.proxy.Resource}, o.oauth.authorizeParams...)
-	if path == "" || path == "/mcp" || path == "/sse" {
-		apart[0] = ""
-	}
-	if strings.Join(apart, "") == "" {
-		return server
-	}
-	const short = 8
-	return server + " " + store.Key(apart...)[:short]
 }
 
 // takeArguments takes the URL, and after it the port of the callback, as mcp-remote has it.
@@ -328,14 +325,14 @@ var connectFlags = []struct{ key, flag string }{
 }
 
 // asFlags says problems of the configuration in terms of the command line.
-func asFlags(err error, server, identity string) error {
+func asFlags(err error, server string) error {
 	problems, ok := err.(config.Problems) //nolint:errorlint // as Parse returns it
 	if !ok {
 		return err
 	}
 	var said []string
 	for _, p := range problems {
-		path := strings.TrimPrefix(strings.TrimPrefix(p.Path, "mcpServers."+server+"."), "identities."+identity)
+		path := strings.TrimPrefix(strings.TrimPrefix(p.Path, "mcpServers."+server+"."), "identities."+server)
 		path = strings.TrimPrefix(path, ".")
 		for _, f := range connectFlags {
 			if rest, ok := strings.CutPrefix(path, f.key); ok {

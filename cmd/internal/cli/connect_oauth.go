@@ -21,7 +21,7 @@ type connectOAuth struct {
 	resource          string
 	noResource        bool
 	clientName        string
-	scope             []string // nil: as the server says
+	scope             []string // as they were given; none: as the server says
 	authorizeParams   []string // "name=value"
 	clientMetadataURL string
 	clientInfo        string // JSON, or @ and the name of a file with it
@@ -147,7 +147,7 @@ func (o *connectOAuth) addRequest(keys map[string]any) error {
 	}
 	set(keys, "clientName", literal(o.clientName))
 	set(keys, "clientMetadataUrl", literal(o.clientMetadataURL))
-	if o.scope != nil {
+	if len(o.scope) > 0 {
 		keys["scopes"] = append([]string{}, splitScopes(strings.Join(o.scope, " "))...)
 	}
 	params := map[string]any{}

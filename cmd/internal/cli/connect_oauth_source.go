@@ -103,9 +103,6 @@ func (o *connectOAuth) complement(given func(flag string) bool) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	if !given("scope") {
-		o.scope = nil
-	}
 	if !given("callback-host") && !given("host") {
 		o.callbackHost = s.CallbackHost
 	}

@@ -146,35 +146,32 @@ func TestConnectIdentity(t *testing.T) {
 	}
 }
 
-// TestConnectName looks which sign-ins are shared: as few as the programs do whose command line this is.
+// TestConnectName looks which sign-ins are shared: as few as by the programs whose command line this is. plait auth login
+// understands the names.
 func TestConnectName(t *testing.T) {
-	names := map[string][]string{}
-	for _, args := range [][]string{
-		{"https://mcp.example.com/mcp"},
-		{"https://mcp.example.com/sse", "--scope", "a", "--client-name", "b"},
-		{"https://mcp.example.com"},
-		{"https://mcp.example.com/tenant/mcp"},
-		{"https://mcp.example.com/mcp?tenant=s3cret"},
-		{"https://mcp.example.com/mcp", "--resource", "https://a.example"},
-		{"https://mcp.example.com/mcp", "--resource", "https://b.example"},
-		{"https://mcp.example.com/mcp", "--authorize-param", "login_hint=kim"},
+	for want, args := range map[string][]string{
+		"https://mcp.example.com/mcp":                                  {"https://mcp.example.com/mcp", "--scope", "a"},
+		"https://mcp.example.com/tenant/mcp":                           {"https://mcp.example.com/tenant/mcp"},
+		"https://mcp.example.com/mcp#and=4b6fbb61":                     {"https://mcp.example.com/mcp?tenant=s3cret"},
+		"https://mcp.example.com/mcp#resource=https%3A%2F%2Fa.example": {"https://mcp.example.com/mcp", "--resource", "https://a.example"},
+		"https://mcp.example.com/mcp#and=924cff57":                     {"https://mcp.example.com/mcp", "--authorize-param", "login_hint=kim"},
+		"https://mcp.example.com/kim":                                  {"https://kim@mcp.example.com/kim"},
 	} {
-		cfg, _, err := connectWith(t, nil, args...)
-		if err != nil {
-			t.Fatalf("%q: %v", args, err)
+		cfg, said, err := connectWith(t, nil, args...)
+		if err != nil || said != "" {
+			t.Fatalf("%q: %v, says %q", args, err, said)
 		}
-		i := cfg.Servers[0].Identity
-		names[i.Name] = append(names[i.Name], strings.Join(args, " "))
-		if i.Grant != config.GrantAuto || strings.Contains(i.Name, "s3cret") || !strings.HasPrefix(i.Name, "mcp.example.com") {
-			t.Errorf("%q: %v", args, i)
+		if got := cfg.Servers[0].Identity.Name; got != want {
+			t.Errorf("%q: %s, want %s", args, got, want)
 		}
-	}
-	if len(names) != 6 || len(names["mcp.example.com"]) != 3 {
-		t.Errorf("identities %q", names)
-	}
-	cfg, said, err := connectWith(t, nil, "https://kim@mcp.example.com/tenant/mcp")
-	if err != nil || said != "" || cfg.Servers[0].Identity.Grant != config.GrantNone {
-		t.Errorf("with a user: %v, says %q", err, said)
+		if strings.Contains(want, "#and") || strings.Contains(want, "kim") {
+			continue
+		}
+		a := &app{redact: newRedactor(), env: Env{LookupEnv: func(string) (string, bool) { return "", false }}}
+		again, err := a.connectTo(t.Context(), want)
+		if err != nil || again.Servers[0].Identity.Name != want || again.Servers[0].Identity.Resource != cfg.Servers[0].Identity.Resource {
+			t.Errorf("plait auth login %s: %v", want, err)
+		}
 	}
 }
 
