@@ -135,7 +135,7 @@ func poll(ts *testscript.TestScript, neg bool, args []string) {
 	defer tick.Stop()
 	for end := time.Now().Add(hung); time.Now().Before(end); <-tick.C {
 		_ = ts.Exec(args[1], args[2:]...)
-		if want.MatchString(ts.ReadFile("stdout")) {
+		if want.MatchString(ts.ReadFile("stdout")) || want.MatchString(ts.ReadFile("stderr")) {
 			return
 		}
 	}

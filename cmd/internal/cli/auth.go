@@ -16,7 +16,7 @@ func newAuth(a *app) *cobra.Command {
 		newAuthExplain(a), newAuthToken(a))
 	c.Long = `Sign in to servers, see who is signed in, and sign out.
 
-NAME is that of a server or of an identity in the configuration. plait help auth tells how signing in works, plait help remote
+NAME is that of a server or of an identity in the configuration, or the URL of a server of plait connect. plait help auth tells how signing in works, plait help remote
 how to do it on a machine without a browser.`
 	return c
 }
@@ -84,7 +84,11 @@ func mean(cfg *config.Config, name string) (chosen, error) {
 		}
 		names = append(names, i.Name)
 	}
-	return nil, usagef("there is no server and no identity %q in %s%s", name, cfg.Path, didYouMean(name, names))
+	hint := didYouMean(name, names)
+	if hint == "" {
+		hint = "; for a server of plait connect give its URL"
+	}
+	return nil, usagef("there is no server and no identity %q in %s%s", name, cfg.Path, hint)
 }
 
 // sound returns an error that says what is wrong with the configuration of the servers, if something is.

@@ -18,12 +18,15 @@ func (l *login) show(p auth.Prompt) {
 		l.print(p.URL)
 	case l.options.printURL:
 		fmt.Fprintln(a.env.Out, harmless(p.URL))
-	case p.PID != 0:
+	case p.PID != 0 && l.opens():
 		a.say("%s: sign-in is already open in your browser (started %s ago by pid %d); if you do not find it: %s",
 			p.Server, brief(time.Since(p.Started)), p.PID, p.Link)
 	case p.Opened:
 		a.say("%s: your browser shows %s; sign in at %s there", p.Server, p.Link, p.AuthServer)
 	default:
+		if p.PID != 0 {
+			a.say("%s: sign-in is already under way (started %s ago by pid %d)", p.Server, brief(time.Since(p.Started)), p.PID)
+		}
 		a.say("%s: open this on any machine and sign in%s:", p.Server, until(p.Expires))
 		l.print(p.URL)
 		l.elsewhere(p)

@@ -32,10 +32,10 @@ plait v1, up 2 days, generation 3 for 1m0s; a reload by file 5s ago changed noth
 client desk[2J 2025-11-25
 SERVER  STATE       ERA         TOOLS   IDENTITY  EXPIRES  SINCE  LATENCY  LAST ERROR  NEXT
 github  ready       2025-11-25  24/51   work      2h       1h     12ms     –
-jira    parked      2025-11-25  31/31*  –         –        2s     –        401      give it credentials in headers, then plait reload [PLAIT-SRV-003]
-slow    waiting     –           –       –         –        –      –        refused  check its url; tried again in 3s [PLAIT-SRV-001]
-lazy    idle        –           –       –         –        1s     –        –        connects when it is used
-new     connecting  –           –       –         –        1ms    –        –        wait
+jira    parked      2025-11-25  31/31*  –         –        2s     –        401         give it credentials in headers, then plait reload [PLAIT-SRV-003]
+slow    waiting     –           –       –         –        –      –        refused     check its url; tried again in 3s [PLAIT-SRV-001]
+lazy    idle        –           –       –         –        1s     –        –           connects when it is used
+new     connecting  –           –       –         –        1ms    –        –           wait
 no client yet
 SERVER  STATE  ERA  TOOLS  IDENTITY  EXPIRES  SINCE  LATENCY  LAST ERROR  NEXT
 * from a snapshot
