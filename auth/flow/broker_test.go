@@ -229,6 +229,7 @@ func TestM17LinkExpires(t *testing.T) {
 
 // TestM16LeaderIsKilled kills the process that holds the port, with -9.
 func TestM16LeaderIsKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a process")
 	}

@@ -48,6 +48,7 @@ func at(s *httptest.Server, p *flow.Pending) *flow.Pending {
 }
 
 func TestBrowserConnects(t *testing.T) {
+	t.Parallel()
 	as, r, b := authorize(t), newRig(t, config.Callback{}), flowtest.Start(t)
 	p := at(as, r.pending("work"))
 	p.Servers, p.Scopes = []string{"github"}, []string{"repo", "read:org", "workflow", "offline_access", "https://graph.example.com/.default"}
@@ -76,6 +77,7 @@ func TestBrowserConnects(t *testing.T) {
 }
 
 func TestBrowserShowsEnds(t *testing.T) {
+	t.Parallel()
 	as, r, b := authorize(t), newRig(t, config.Callback{}), flowtest.Start(t)
 	for _, row := range []struct {
 		name, title string
@@ -107,6 +109,7 @@ func TestBrowserShowsEnds(t *testing.T) {
 
 // TestBrowserSignsInToAll goes through the page of `plait auth login --all` in one tab.
 func TestBrowserSignsInToAll(t *testing.T) {
+	t.Parallel()
 	one, two, r, b := authorize(t), authorize(t), newRig(t, config.Callback{}), flowtest.Start(t)
 	var entries []flow.Entry
 	var flows []*flow.Flow

@@ -379,6 +379,7 @@ func TestFinishFails(t *testing.T) {
 
 // TestTenThousandRequests sends ten thousand requests with made-up states at once; the sign-in still works after.
 func TestTenThousandRequests(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, config.Callback{})
 	p := r.pending("work")
 	f := r.begin(p)
@@ -421,6 +422,7 @@ func TestTenThousandRequests(t *testing.T) {
 
 // TestLimits holds connections open, and sends a header that is too long: neither keeps a person out.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, config.Callback{})
 	p := r.pending("work")
 	f := r.begin(p)

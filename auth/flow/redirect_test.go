@@ -32,6 +32,7 @@ func occupy(t *testing.T, address string) net.Listener {
 
 // TestA18RedirectURIs makes redirect URIs: on this machine or https, in the form that the config asks for.
 func TestA18RedirectURIs(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	text := strconv.Itoa(port)
 	for _, row := range []struct {
