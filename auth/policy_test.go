@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,10 +37,12 @@ func (h inHand) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // clockwork is a client that is signed in, in fake time, with the servers that it knows.
 type clockwork struct {
-	t      *testing.T
-	m      *Manager
-	c      *Client
-	good   time.Time // until when the token of the server is good
+	t *testing.T
+	m *Manager
+	c *Client
+
+	mu     sync.Mutex // for the servers; the test itself looks while nothing else runs
+	good   time.Time  // until when the token of the server is good
 	token  string
 	life   time.Duration
 	issued []time.Time // when a token was asked for
@@ -87,6 +90,8 @@ func (w *clockwork) signIn() {
 }
 
 func (w *clockwork) serve(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.refuse || r.Header.Get("Authorization") != "Bearer "+w.token || !time.Now().Before(w.good) {
 		w.late++
 		rw.WriteHeader(http.StatusUnauthorized)
@@ -94,6 +99,8 @@ func (w *clockwork) serve(rw http.ResponseWriter, r *http.Request) {
 }
 
 func (w *clockwork) serveAS(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if r.URL.Path != "/token" {
 		rw.WriteHeader(http.StatusNotFound)
 		return
@@ -110,6 +117,20 @@ func (w *clockwork) serveAS(rw http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(rw, `{"access_token":%q,"token_type":"Bearer","expires_in":%d,"refresh_token":"refresh-%d"}`, w.token, int(w.life.Seconds()), n)
 }
 
+// set changes how the servers behave.
+func (w *clockwork) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// seen returns how many tokens were asked for, and how many requests came in vain.
+func (w *clockwork) seen() (renewals, late int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.issued), w.late
+}
+
 // call sends a request and returns its error.
 func (w *clockwork) call() error {
 	w.t.Helper()
@@ -117,6 +138,7 @@ func (w *clockwork) call() error {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	defer synctest.Wait()
 	resp, err := w.c.HTTP.Do(r)
 	if err != nil {
 		return err
@@ -144,8 +166,8 @@ func TestRenewedEarly(t *testing.T) {
 			}
 			pass(time.Minute)
 		}
-		if n := len(w.issued); w.late != 0 || n < 12 || n > 14 {
-			t.Errorf("%d renewals, %d requests with a token that was over", n, w.late)
+		if n, late := w.seen(); late != 0 || n < 12 || n > 14 {
+			t.Errorf("%d renewals, %d requests with a token that was over", n, late)
 		}
 	})
 }
@@ -157,11 +179,12 @@ func TestIdleIsNotRenewed(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(48 * time.Hour)
-		if len(w.issued) != 0 {
-			t.Errorf("renewed at %v", w.issued)
+		if n, _ := w.seen(); n != 0 {
+			t.Errorf("renewed %d times", n)
 		}
-		if err := w.call(); err != nil || len(w.issued) != 1 || w.late != 0 {
-			t.Errorf("%d renewals, %d late, %v", len(w.issued), w.late, err)
+		err := w.call()
+		if n, late := w.seen(); err != nil || n != 1 || late != 0 {
+			t.Errorf("%d renewals, %d late, %v", n, late, err)
 		}
 	})
 }
@@ -170,7 +193,7 @@ func TestIdleIsNotRenewed(t *testing.T) {
 // minutes, a token that lives is used meanwhile, and no call is told to sign in.
 func TestM25BackOff(t *testing.T) {
 	inFakeTime(t, time.Hour, func(w *clockwork) {
-		w.status = http.StatusServiceUnavailable
+		w.set(func() { w.status = http.StatusServiceUnavailable })
 		for i := range 4 * 60 * 60 / 2 {
 			now, err := 2*i, w.call()
 			if _, unavailable := errors.AsType[*UnavailableError](err); now < 3590 && err != nil || now > 3610 && !unavailable {
@@ -178,10 +201,10 @@ func TestM25BackOff(t *testing.T) {
 			}
 			pass(2 * time.Second)
 		}
-		if n := len(w.issued); n < 30 || n > 300 {
+		if n, _ := w.seen(); n < 30 || n > 300 {
 			t.Errorf("asked %d times in 4 hours", n)
 		}
-		w.status = 0
+		w.set(func() { w.status = 0 })
 		pass(longWait)
 		if err := w.call(); err != nil {
 			t.Error(err)
@@ -193,8 +216,8 @@ func TestM25BackOff(t *testing.T) {
 func TestM25RetryAfter(t *testing.T) {
 	inFakeTime(t, time.Hour, func(w *clockwork) {
 		pass(2 * time.Hour)
-		w.status = http.StatusTooManyRequests
-		w.header.Set("Retry-After", "600")
+		w.set(func() { w.status = http.StatusTooManyRequests })
+		w.set(func() { w.header.Set("Retry-After", "600") })
 		err := w.call()
 		e, ok := errors.AsType[*UnavailableError](err)
 		if !ok {
@@ -206,10 +229,10 @@ func TestM25RetryAfter(t *testing.T) {
 			}
 			pass(time.Second)
 		}
-		if len(w.issued) != 1 || !strings.Contains(e.Error(), "plait tries again in ") {
-			t.Errorf("asked %d times; %v", len(w.issued), e)
+		if n, _ := w.seen(); n != 1 || !strings.Contains(e.Error(), "plait tries again in ") {
+			t.Errorf("asked %d times; %v", n, e)
 		}
-		w.status = 0
+		w.set(func() { w.status = 0 })
 		pass(2 * time.Second)
 		if err := w.call(); err != nil {
 			t.Error(err)
@@ -221,7 +244,7 @@ func TestM25RetryAfter(t *testing.T) {
 // are not issued for nothing.
 func TestM32Pause(t *testing.T) {
 	inFakeTime(t, time.Hour, func(w *clockwork) {
-		w.refuse = true
+		w.set(func() { w.refuse = true })
 		for range 60 * 60 {
 			if _, ok := errors.AsType[*RefusedError](w.call()); !ok {
 				if _, ok := errors.AsType[*UnavailableError](w.call()); !ok {
@@ -230,10 +253,10 @@ func TestM32Pause(t *testing.T) {
 			}
 			pass(time.Second)
 		}
-		if w.late > 13*2*stopsToClose || len(w.issued) > 13*stopsToClose {
-			t.Errorf("%d requests, %d tokens in an hour", w.late, len(w.issued))
+		if n, late := w.seen(); late > 13*2*stopsToClose || n > 13*stopsToClose {
+			t.Errorf("%d requests, %d tokens in an hour", late, n)
 		}
-		w.refuse = false
+		w.set(func() { w.refuse = false })
 		pass(closedFor)
 		if err := w.call(); err != nil {
 			t.Error(err)

@@ -60,7 +60,7 @@ func launch(t *testing.T, settings ...string) *armada {
 		next.ServeHTTP(w, r)
 	}), settings...)
 	browser := filepath.Join(dir, "browser")
-	if err := os.WriteFile(browser, []byte("#!/bin/sh\necho \"$PPID $1\" >> \"$FLEET_TABS\"\n"), 0o700); err != nil { //nolint:gosec // it is to be executed
+	if err := os.WriteFile(browser, []byte("#!/bin/sh\necho \"$PPID $1\" >> \"$FLEET_TABS\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	env := append(homeIn(filepath.Join(dir, "home")), "BROWSER="+browser, "FLEET_TABS="+f.tabs, "CI=", "PLAIT_LOG=debug")
