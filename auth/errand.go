@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/config"
 )
@@ -16,8 +15,6 @@ type errand struct {
 	Client   *register.Client `json:"client"`
 	Servers  []savedServer    `json:"servers"` // the one that was signed in for first
 	Scopes   []string         `json:"scopes,omitempty"`
-	IDP      bool             `json:"idp,omitempty"` // the sign-in is at the identity provider of an organization
-	IDPMeta  *discovery.Metadata
 }
 
 // savedServer is a server as far as the end of a sign-in needs it.

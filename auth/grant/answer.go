@@ -211,18 +211,3 @@ func wholeSeconds(value any) int64 {
 	}
 	return int64(min(seconds, math.MaxInt32))
 }
-
-// retryAfter reads the header Retry-After, in seconds or as a date; 0 without one.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return min(max(at.Sub(now), 0), maxRetryAfter)
-	}
-	return 0
-}
-
-// maxRetryAfter is the longest that a server may ask for.
-const maxRetryAfter = time.Hour

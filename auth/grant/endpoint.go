@@ -159,7 +159,7 @@ func (w *wire) unanswered(r request, err error) *Error {
 func (w *wire) refused(r request, err error, secrets []string) error {
 	e := &Error{
 		Op: r.op, Endpoint: hostAndPath(r.endpoint), Status: w.status, Skew: w.skew,
-		RetryAfter: retryAfter(w.header, w.received),
+		RetryAfter: discovery.RetryAfter(w.header),
 	}
 	code, _ := w.fields["error"].(string)
 	success := w.status/100 == 2

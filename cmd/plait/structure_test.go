@@ -41,8 +41,14 @@ var apart = [][2]string{
 	{"config", "config/watch"},
 }
 
+// chains are rows of folders in which each may import those before it only, and none of another row.
+var chains = [][]string{
+	{"auth/challenge", "auth/discovery", "auth/register", "auth/grant"},
+	{"auth/store", "auth/flow"},
+}
+
 // leaves import nothing of ours.
-var leaves = []string{"config/tree", "config/watch", "upstream/jsonrpc"}
+var leaves = []string{"auth/challenge", "config/tree", "config/watch", "upstream/jsonrpc"}
 
 // confined are libraries that only some folders, and those below them, may import. Tests may import all.
 var confined = []struct {
@@ -107,7 +113,22 @@ func arrow(s source, to string) string {
 			return "they do not know each other; cmd joins them"
 		}
 	}
+	if at, of := place(s.folder); at >= 0 {
+		if other, row := place(to); other >= 0 && (row != of || other >= at) {
+			return "arrows point along " + strings.Join(chains[of], " < ") + ", and to no other row"
+		}
+	}
 	return ""
+}
+
+// place returns where a folder is in a row of chains, and in which; -1 when it is in none.
+func place(folder string) (at, of int) {
+	for row, chain := range chains {
+		if i := slices.Index(chain, folder); i >= 0 {
+			return i, row
+		}
+	}
+	return -1, -1
 }
 
 func TestConfinedLibraries(t *testing.T) {

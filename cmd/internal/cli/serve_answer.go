@@ -76,10 +76,11 @@ func (g *gateway) answer(ctx context.Context, name string) control.Answer {
 func (l *live) Status(ctx context.Context) control.Status {
 	now := l.gateway.Status()
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	profile, last := l.cfg.Profile, l.last
+	l.mu.Unlock() // what follows may wait for a keyring
 	s := control.Status{
-		PID: os.Getpid(), Version: readVersion().Version, Config: l.file, Profile: l.cfg.Profile, Started: l.started,
-		Generation: now.Generation, Since: now.Since, Reload: l.last, Clients: []control.Client{},
+		PID: os.Getpid(), Version: readVersion().Version, Config: l.file, Profile: profile, Started: l.started,
+		Generation: now.Generation, Since: now.Since, Reload: last, Clients: []control.Client{},
 	}
 	for _, c := range now.Clients {
 		client := control.Client{Name: c.Name, Version: c.Version, Servers: []control.Server{}}
