@@ -146,6 +146,24 @@ func TestSourceGivesNothing(t *testing.T) {
 	}
 }
 
+// TestEnterpriseSendsNobody has an identity of an organization that says nothing of an ID token: nobody is sent to the
+// authorization server of the resource instead.
+func TestEnterpriseSendsNobody(t *testing.T) {
+	w := newWorld(t, 1)
+	identity := config.NewIdentity("corp", config.GrantEnterprise)
+	identity.ClientID, identity.IDP = "plait", &config.IdentityProvider{TokenEndpoint: w.as.URL + "/token", AuthorizationEndpoint: w.as.URL + "/authorize", ClientID: "plait"}
+	server := remote("api", w.url(0), identity)
+	p := newProcess(t, folder(t))
+	for _, err := range []error{fails[*auth.RefusedError](t, p.client(server), server.URL), p.signIn(server)} {
+		if err == nil || !strings.Contains(err.Error(), "idp.idToken") {
+			t.Errorf("error = %v", err)
+		}
+	}
+	if w.count(&w.authorizations) != 0 {
+		t.Error("somebody was sent to the authorization server")
+	}
+}
+
 // TestM9PrunedClient has an authorization server forget the client that plait registered: it registers again.
 func TestM9PrunedClient(t *testing.T) {
 	as := authtest.Start(t)

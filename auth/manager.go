@@ -249,5 +249,5 @@ func (h *holder) tend(now time.Time) (next time.Time, unsaved bool) {
 
 // renewable reports whether a token can be had without a person. h is locked.
 func (h *holder) renewable() bool {
-	return h.rec.State == valid && (h.rec.Refresh != "" || h.rec.ID != "" || h.site.isMachine())
+	return h.rec.State == valid && (h.rec.Refresh != "" || h.site.isMachine())
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/store"
-	"github.com/plait-mcp/plait/config"
 )
 
 // needError says that a person has to sign in.
@@ -116,12 +115,10 @@ func (h *holder) request(ctx context.Context, s *site, resource string) (*grant.
 	if err != nil {
 		return nil, h.failed(ctx, rec, err)
 	}
-	if !s.isMachine() || s.identity.Grant == config.GrantEnterprise {
-		next.take(resource, t)
-	} else {
+	if s.isMachine() {
 		t.Refresh = "" // RFC 6749 section 4.4.3: of no use, and it would be used
-		next.take(resource, t)
 	}
+	next.take(resource, t)
 	if t.Scope != "" {
 		next.Granted = strings.Fields(t.Scope)
 	}

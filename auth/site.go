@@ -57,10 +57,8 @@ func (s *site) key() string { return bondKey(s.who, s.server.URL) }
 // isMachine reports whether the identity gets its tokens without a person.
 func (s *site) isMachine() bool {
 	switch s.identity.Grant {
-	case config.GrantClientCredentials, config.GrantJWTBearer, config.GrantTokenExchange, config.GrantExec:
+	case config.GrantClientCredentials, config.GrantJWTBearer, config.GrantTokenExchange, config.GrantEnterprise, config.GrantExec:
 		return true
-	case config.GrantEnterprise:
-		return s.identity.IDP != nil && s.identity.IDP.IDToken.From != ""
 	case config.GrantAuto, config.GrantNone, config.GrantAuthorizationCode, config.GrantDeviceCode, config.GrantHeader, config.GrantBasic:
 	}
 	return false
@@ -150,18 +148,14 @@ func (s *site) refreshScopes(rec *record) []string {
 	return nil
 }
 
-// enterprise gets a token for the person that an identity provider knows: by the ID token that is given, else by the
-// one of the sign-in there.
+// enterprise gets a token for the person that an identity provider knows, by the ID token that is given. Nobody is ever
+// sent to the authorization server of the resource for it (the MCP extension enterprise-managed-authorization).
 func (s *site) enterprise(ctx context.Context, e *grant.Endpoint, rec *record, resource string) (*grant.Token, error) {
 	idp, err := s.provider(ctx)
 	if err != nil {
 		return nil, err
 	}
-	subject := grant.Subject{Token: rec.ID}
-	if rec.ID == "" && !s.isMachine() {
-		return nil, &needError{IDSignIn, "nobody is signed in at the identity provider"}
-	}
-	return e.Enterprise(ctx, idp, subject, grant.Want{Scopes: rec.Asked, Resource: resource})
+	return e.Enterprise(ctx, idp, grant.Subject{}, grant.Want{Scopes: rec.Asked, Resource: resource})
 }
 
 // provider returns the token endpoint of the identity provider of an enterprise identity.
