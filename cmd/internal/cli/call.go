@@ -52,7 +52,7 @@ func runToolsCall(ctx context.Context, q *query, name string, given arguments) e
 	}
 	q.app.result(result, q.json)
 	if failed, _ := jsonrpc.Get(result, "isError"); string(failed) == "true" {
-		if why, _ := jsonrpc.GetString(result, "structuredContent", "error"); why == "auth_required" {
+		if why, _ := jsonrpc.GetString(result, "structuredContent", "error"); why == "auth_required" || why == "insufficient_scope" {
 			return &exitError{code: exitSignIn} // the result says what to do
 		}
 		return &exitError{exitToolError, errors.New("the tool " + name + " says that it failed")}
