@@ -61,7 +61,7 @@ func inFakeTime(t *testing.T, life time.Duration, f func(w *clockwork)) {
 		defer w.m.Close()
 		identity := config.NewIdentity("api", config.GrantAuto)
 		identity.Implicit = true
-		c, err := w.m.Client(&config.Server{Name: "api", URL: "http://server.test/mcp", Identity: identity})
+		c, err := w.m.Client(&config.Server{Name: "api", URL: "http://127.0.0.1/mcp", Identity: identity})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func inFakeTime(t *testing.T, life time.Duration, f func(w *clockwork)) {
 // signIn saves a sign-in as any process does.
 func (w *clockwork) signIn() {
 	w.t.Helper()
-	md := &discovery.Metadata{Issuer: "http://localhost", TokenEndpoint: "http://localhost/token"}
+	md := &discovery.Metadata{Issuer: "http://127.0.0.1", TokenEndpoint: "http://127.0.0.1/token"}
 	b := &bond{Found: &discovery.Found{Resource: w.c.site.server.URL, Server: md}, Grant: store.Key("grant")}
 	now := time.Now().Round(0)
 	w.token, w.good = "token-0", now.Add(w.life)
