@@ -60,18 +60,20 @@ func (f *Flow) Visited(ctx context.Context) bool {
 
 // Cancel calls the sign-in off, for every process: its link is no longer valid.
 func (f *Flow) Cancel(ctx context.Context) error {
-	r := &record{}
-	generation, err := f.broker.store.Load(ctx, store.Pending, f.ID, r)
-	if errors.Is(err, store.ErrNotFound) || err == nil && r.Phase != open {
-		return nil
+	for {
+		r := &record{}
+		generation, err := f.broker.store.Load(ctx, store.Pending, f.ID, r)
+		if errors.Is(err, store.ErrNotFound) || err == nil && r.Phase != open {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = f.broker.store.Save(ctx, store.Pending, f.ID, generation, r.ended(canceled))
+		f.broker.nudge()
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		// somebody has just signed in, or gone on from our page: look again
 	}
-	if err != nil {
-		return err
-	}
-	_, err = f.broker.store.Save(ctx, store.Pending, f.ID, generation, r.ended(canceled))
-	f.broker.nudge()
-	if errors.Is(err, store.ErrConflict) {
-		return nil // somebody has just signed in
-	}
-	return err
 }
