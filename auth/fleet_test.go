@@ -74,6 +74,7 @@ func sail(args []string) error {
 		if err != nil {
 			return err
 		}
+		r.Header.Set("X-Process", strconv.Itoa(os.Getpid()))
 		resp, err := c.HTTP.Do(r)
 		if err != nil {
 			return err
@@ -213,7 +214,7 @@ func (f *fleet) hear() int {
 	for _, m := range f.members {
 		var r report
 		if err := m.out.Decode(&r); err != nil || len(r.Failed) > 0 {
-			f.t.Errorf("pid %d: %d of %d calls failed: %.3q, %v", m.cmd.Process.Pid, len(r.Failed), r.Calls, r.Failed, err)
+			f.t.Errorf("pid %d: %d of %d calls failed: %.500q, %v", m.cmd.Process.Pid, len(r.Failed), r.Calls, r.Failed, err)
 		}
 		calls += r.Calls
 	}
@@ -290,13 +291,17 @@ func (f *fleet) visit(link string) {
 // TestFleet has a dozen processes come to one server at the same time: cold, with a leader that is killed while the
 // person signs in, and with all tokens expired at once.
 func TestFleet(t *testing.T) {
-	var came sync.Map // tokens
-	tokens := func() (n int) {
-		came.Range(func(any, any) bool { n++; return true })
-		return n
-	}
+	var mu sync.Mutex
+	var tokens []string                       // as they came
+	processes := map[string]map[string]bool{} // that came with a token
 	as := authtest.Guard(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		came.Store(r.Header.Get("Authorization"), true)
+		mu.Lock()
+		defer mu.Unlock()
+		token := r.Header.Get("Authorization")
+		if processes[token] == nil {
+			tokens, processes[token] = append(tokens, token), map[string]bool{}
+		}
+		processes[token][r.Header.Get("X-Process")] = true
 	}), "AS_TTL=3600")
 	f := launch(t, as.URL)
 	tab := f.tab()
@@ -308,11 +313,18 @@ func TestFleet(t *testing.T) {
 		t.Errorf("cold: %+v and %d more browsers", stats, len(f.opened))
 	}
 	f.tell("go")
-	for n := range 3 {
-		until(t, "another token", func() bool { return tokens() == n+1 })
+	everywhere := func(n int) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(tokens) == n && len(processes[tokens[n-1]]) >= len(f.members)
+		}
+	}
+	for n := range 3 { // no process may have two of its tokens refused: then its call fails
+		until(t, "another token everywhere", everywhere(n+1))
 		as.RefuseKnown()
 	}
-	until(t, "another token", func() bool { return tokens() == 4 })
+	until(t, "another token everywhere", everywhere(4))
 	f.tell("stop")
 	calls := f.hear()
 	if stats := as.Stats(t); stats.Token != 4 || stats.Reuse != 0 || calls < len(f.members) {
