@@ -194,7 +194,7 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 	defer p.timer.Stop()
 
 	s.mu.Lock()
-	if s.rested == l {
+	if s.link != l { // whoever ends a wire waits for the calls on it that have begun
 		s.mu.Unlock()
 		return nil, errUnused
 	}
