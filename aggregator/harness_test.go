@@ -91,7 +91,8 @@ func plaitIn(t *testing.T, dir, yaml string, servers ...*upstreamtest.Server) *s
 	return &strand{t: t, agg: agg, log: log}
 }
 
-// configured returns the configuration of plait.
+// configured returns the configuration of plait. Where it says nothing of the start, no list gives up before a server
+// has answered: a busy machine can take longer than the 3 s of the default.
 func configured(t *testing.T, yaml string, servers ...*upstreamtest.Server) *config.Config {
 	t.Helper()
 	for i, s := range servers {
@@ -102,6 +103,9 @@ func configured(t *testing.T, yaml string, servers ...*upstreamtest.Server) *con
 		t.Fatal(err)
 	}
 	yaml = strings.ReplaceAll(yaml, "$self", self)
+	if !strings.Contains(yaml, "startup:") {
+		yaml = "startup: {wait: 30s}\n" + yaml
+	}
 	cfg, err := config.Parse(t.Context(), "plait.yaml", []byte(yaml), config.Options{LookupEnv: func(string) (string, bool) { return "", false }})
 	if err != nil {
 		t.Fatal(err)

@@ -18,11 +18,11 @@ import (
 const (
 	// linkPatience is how long a request waits for a link: the authorization server may have to be found first, and
 	// plait to be registered there.
-	linkPatience = 5 * time.Second
+	linkPatience = 15 * time.Second
 	// linkTime bounds that search, which goes on for the next request.
 	linkTime = time.Minute
 	// wakeTime bounds how long a server may take to come back after a sign-in until the client is told.
-	wakeTime = 10 * time.Second
+	wakeTime = 30 * time.Second
 )
 
 // link leads a person to sign in to one server. A client has one until that is done, or the link has expired.

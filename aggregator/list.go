@@ -73,11 +73,25 @@ func (s *Session) until(ctx context.Context, v *view, l protocol.List, look func
 		select {
 		case <-v.old:
 		case v = <-all:
+			v = s.awaitWaking(ctx, v, l)
 			return v, look(v.catalog())
 		case <-s.life().Done():
 			return v, errGone
 		}
 	}
+}
+
+// awaitWaking waits for servers that somebody has just signed in to until they have listed what they have: whoever did
+// that will use them at once. It takes no longer than startup.wait, and returns the latest view.
+func (s *Session) awaitWaking(ctx context.Context, v *view, l protocol.List) *view {
+	bounded, cancel := context.WithTimeout(ctx, v.cfg.Startup.Wait)
+	defer cancel()
+	for _, server := range v.servers {
+		if server.Wakes(l) {
+			_ = server.AwaitRead(bounded, l) // too late is as good as down
+		}
+	}
+	return s.now.Load()
 }
 
 // awaiter is how a server is waited for.

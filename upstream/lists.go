@@ -80,6 +80,13 @@ func (s *Session) AwaitRead(ctx context.Context, l protocol.List) error {
 	return s.await(ctx, func() bool { return s.answered(l) })
 }
 
+// Wakes reports whether somebody has signed in to the server a moment ago, and it was not asked for a list yet.
+func (s *Session) Wakes(l protocol.List) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.woken && !s.answered(l)
+}
+
 // answered reports whether a list was read, or cannot be. The state is locked.
 func (s *Session) answered(l protocol.List) bool {
 	return s.lists[l].loaded || s.link == nil && s.settled()

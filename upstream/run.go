@@ -142,7 +142,7 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	s.change(func() {
 		s.state, s.link = Connecting, nil
 		if s.flagged { // by a sign-in: what failed before says nothing about this attempt
-			s.failures = 0
+			s.failures, s.woken = 0, true
 		}
 	})
 	requests, woken := &atomic.Int64{}, s.CredentialsChanged()

@@ -57,6 +57,7 @@ type Session struct {
 	rested   *link          // that which ended last because nobody used it
 	used     time.Time      // when the session was used last
 	opened   bool           // there was a link before
+	woken    bool           // a sign-in had it connect
 	clients  map[Client]struct{}
 	calls    map[jsonrpc.ID]*pending
 	tasks    []task
