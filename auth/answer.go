@@ -183,6 +183,13 @@ func (c *Client) narrow(ctx context.Context, bearer challenge.Challenge, t try) 
 	if rec == nil {
 		return false, nil
 	}
+	if c.site.identity.Grant == config.GrantEnterprise { // the identity provider says by itself what may be had
+		if t.last || within(missing, c.site.scopes(b)) {
+			return false, nil
+		}
+		c.want(ctx, missing)
+		return true, nil
+	}
 	again := len(missing) > 0 && within(missing, rec.Asked) || len(missing) == 0 && within(b.Wanted, rec.Asked) && len(b.Wanted) > 0
 	all := union(rec.Asked, missing)
 	switch {

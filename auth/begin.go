@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -60,7 +59,8 @@ type plan struct {
 	sites  []*site // of them
 	key    string  // of the flow
 	scopes []string
-	device bool // by a code, not in a browser
+	device bool            // by a code, not in a browser
+	idp    *grant.Endpoint // where the person signs in instead; nil but for the grant enterprise
 }
 
 func (m *Manager) begin(ctx context.Context, server *config.Server, opts BeginOptions) (*begun, error) {
@@ -144,13 +144,21 @@ func (m *Manager) plan(ctx context.Context, c *Client, extra []string) (*plan, e
 		return nil, err
 	}
 	p := &plan{site: s, bond: own, scopes: union(s.scopes(own), extra)}
-	if !own.Alone && s.identity.OneLogin != "never" && !s.identity.Implicit {
+	if s.isEnterprise() {
+		if p.idp, err = s.provider(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if p.idp != nil || !own.Alone && s.identity.OneLogin != "never" && !s.identity.Implicit {
 		p.invite(ctx, m.siblings(s))
 	}
-	if rec := m.signedIn(ctx, old); rec != nil && rec.Issuer == own.Found.Server.Issuer && s.identity.Scopes == nil {
+	issuer := own.Found.Server.Issuer
+	if p.idp != nil {
+		issuer, p.scopes = p.idp.Metadata.Issuer, p.idp.Scopes(nil)
+	} else if rec := m.signedIn(ctx, old); rec != nil && rec.Issuer == issuer && s.identity.Scopes == nil {
 		p.scopes = union(p.scopes, rec.Asked) // MCP 2026-07-28, Scope Selection: never less than before
 	}
-	p.key = store.Key(append([]string{"flow", s.who, own.Found.Server.Issuer, strconv.FormatBool(own.Alone), p.alone()}, slices.Sorted(slices.Values(p.scopes))...)...)
+	p.key = store.Key(append([]string{"flow", s.who, issuer, strconv.FormatBool(own.Alone), p.alone()}, slices.Sorted(slices.Values(p.scopes))...)...)
 	return p, nil
 }
 
@@ -265,7 +273,7 @@ func (p *plan) invite(ctx context.Context, servers []*config.Server) {
 	}
 	all.Wait()
 	for i, b := range found {
-		if b == nil || b.Found.Server.Issuer != p.bond.Found.Server.Issuer {
+		if b == nil || p.idp == nil && b.Found.Server.Issuer != p.bond.Found.Server.Issuer {
 			continue
 		}
 		p.sites, p.others = append(p.sites, sites[i]), append(p.others, b)
@@ -276,7 +284,7 @@ func (p *plan) invite(ctx context.Context, servers []*config.Server) {
 // resources returns what a sign-in names, the server's own first.
 func (p *plan) resources() []string {
 	own := p.site.resource(p.bond)
-	if own == "" {
+	if own == "" || p.idp != nil {
 		return nil
 	}
 	all := []string{own}
@@ -288,7 +296,7 @@ func (p *plan) resources() []string {
 
 // send begins the flow of a plan, or joins the one that is under way. The lock of the identity's sign-ins is held.
 func (m *Manager) send(ctx context.Context, c *Client, p *plan, opts BeginOptions) (*begun, error) {
-	s, server := p.site, p.bond.Found.Server
+	s := p.site
 	m.mu.Lock()
 	m.begun[s.key()] = p.key
 	m.mu.Unlock()
@@ -304,34 +312,42 @@ func (m *Manager) send(ctx context.Context, c *Client, p *plan, opts BeginOption
 			return nil, ErrNotNeeded
 		}
 	}
-	client, err := s.register(ctx, broker, p)
+	at, err := p.way(ctx, broker)
 	if err != nil {
 		return nil, err
 	}
 	state, verifier := flow.NewState(), grant.NewVerifier()
-	address, err := s.endpoint(server, client).AuthorizeURL(grant.Authorize{
-		State: state, Verifier: verifier, RedirectURI: client.RedirectURI, Scopes: p.scopes, Resources: p.resources(),
+	address, err := at.AuthorizeURL(grant.Authorize{
+		State: state, Verifier: verifier, RedirectURI: at.Client.RedirectURI, Scopes: p.scopes, Resources: p.resources(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	errand, err := json.Marshal(p.errand(client))
+	errand, err := json.Marshal(p.errand(at.Client))
 	if err != nil {
 		return nil, err
-	}
-	host := server.Issuer
-	if u, err := url.Parse(server.Issuer); err == nil {
-		host = u.Host
 	}
 	f, err := broker.Begin(ctx, &flow.Pending{
-		State: state, Verifier: verifier, RedirectURI: client.RedirectURI, AuthorizeURL: address, Issuer: server.Issuer,
-		IssRequired: server.IssInResponse, GrantKey: p.key, Identity: s.identity.Name, Servers: p.names(), Scopes: p.scopes,
-		AuthServer: host, Finish: errand,
+		State: state, Verifier: verifier, RedirectURI: at.Client.RedirectURI, AuthorizeURL: address, Issuer: at.Metadata.Issuer,
+		IssRequired: at.Metadata.IssInResponse, GrantKey: p.key, Identity: s.identity.Name, Servers: p.names(), Scopes: p.scopes,
+		AuthServer: hostOnly(at.Metadata.Issuer), Finish: errand,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &begun{flow: f, plan: p, client: client}, nil
+	return &begun{flow: f, plan: p, client: at.Client}, nil
+}
+
+// way returns where the person signs in, and as which client.
+func (p *plan) way(ctx context.Context, broker *flow.Broker) (*grant.Endpoint, error) {
+	if p.idp != nil {
+		return p.atProvider(ctx, broker)
+	}
+	client, err := p.site.register(ctx, broker, p)
+	if err != nil {
+		return nil, err
+	}
+	return p.site.endpoint(p.bond.Found.Server, client), nil
 }
 
 // names returns the servers that a sign-in is for.

@@ -167,7 +167,7 @@ func (c *Client) join(ctx context.Context, found *discovery.Found) (bool, error)
 		return false, err
 	}
 	for _, b := range others {
-		if b.Grant == "" || b.URL == s.server.URL || b.Found == nil || b.Found.Server.Issuer != found.Server.Issuer || !s.fits(b) {
+		if b.Grant == "" || b.URL == s.server.URL || b.Found == nil || !s.isEnterprise() && b.Found.Server.Issuer != found.Server.Issuer || !s.fits(b) {
 			continue
 		}
 		own := &bond{Grant: b.Grant, Found: found, Client: b.Client}
@@ -175,7 +175,7 @@ func (c *Client) join(ctx context.Context, found *discovery.Found) (bool, error)
 		if err := h.reload(ctx); err != nil || h.current() == nil || h.current().State != valid {
 			continue
 		}
-		_, _, err := h.acquire(ctx, s, s.resource(own), "")
+		_, _, err := h.acquire(ctx, stop{s, own}, "")
 		if err != nil {
 			s.m.log.Debug("a sign-in does not serve another server", "server", s.server.Name, "identity", s.identity.Name, "err", text(err))
 			continue

@@ -190,7 +190,7 @@ func (c *Client) token(ctx context.Context, refused string) (*grant.Token, bool,
 	case b == nil:
 		return nil, false, nil
 	}
-	return c.site.m.grantOf(b.Grant).acquire(ctx, c.site, c.site.resource(b), refused)
+	return c.site.m.grantOf(b.Grant).acquire(ctx, stop{c.site, b}, refused)
 }
 
 // signedIn returns when the grant of the client was signed in to, as far as is known here.

@@ -146,18 +146,18 @@ func TestSourceGivesNothing(t *testing.T) {
 	}
 }
 
-// TestEnterpriseSendsNobody has an identity of an organization that says nothing of an ID token: nobody is sent to the
-// authorization server of the resource instead.
+// TestEnterpriseSendsNobody has an identity of an organization that says neither where people sign in nor where their ID
+// token is: nobody is sent to the authorization server of the resource instead.
 func TestEnterpriseSendsNobody(t *testing.T) {
 	w := newWorld(t, 1)
 	identity := config.NewIdentity("corp", config.GrantEnterprise)
-	identity.ClientID, identity.IDP = "plait", &config.IdentityProvider{TokenEndpoint: w.as.URL + "/token", AuthorizationEndpoint: w.as.URL + "/authorize", ClientID: "plait"}
+	identity.ClientID, identity.IDP = "plait", &config.IdentityProvider{TokenEndpoint: w.as.URL + "/token", ClientID: "plait"}
 	server := remote("api", w.url(0), identity)
 	p := newProcess(t, folder(t))
-	for _, err := range []error{fails[*auth.RefusedError](t, p.client(server), server.URL), p.signIn(server)} {
-		if err == nil || !strings.Contains(err.Error(), "idp.idToken") {
-			t.Errorf("error = %v", err)
-		}
+	fails[*auth.LoginRequiredError](t, p.client(server), server.URL)
+	refused, ok := errors.AsType[*auth.RefusedError](p.signIn(server))
+	if !ok || !strings.Contains(refused.Error(), "authorizationEndpoint") {
+		t.Errorf("SignIn() = %v", refused)
 	}
 	if w.count(&w.authorizations) != 0 {
 		t.Error("somebody was sent to the authorization server")

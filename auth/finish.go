@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -20,6 +18,9 @@ func (m *Manager) finish(ctx context.Context, p *flow.Pending, code string) erro
 		return err
 	}
 	defer closeAll(sites)
+	if sites[0].isEnterprise() {
+		return m.finishEnterprise(ctx, e, sites, grant.Code{Code: code, Verifier: p.Verifier, RedirectURI: p.RedirectURI})
+	}
 	first := e.Servers[0].Bond
 	t, err := sites[0].endpoint(first.Found.Server, e.Client).Exchange(ctx, grant.Code{
 		Code: code, Verifier: p.Verifier, RedirectURI: p.RedirectURI, Resource: sites[0].resource(first),
@@ -58,7 +59,16 @@ func (m *Manager) settle(ctx context.Context, e *errand, sites []*site, t *grant
 		rec.Granted = strings.Fields(t.Scope)
 	}
 	rec.take(resources[0], t)
-	key := grantKey(s.who, rec.Issuer, e.Client.ID, rec.Resources)
+	if t.Refresh == "" {
+		m.log.Info("the authorization server issues no refresh token: somebody has to sign in again when this token is over",
+			"identity", s.identity.Name, "expires", t.Expires, "next", "offlineAccess: always may help")
+	}
+	return m.establish(ctx, e, sites, rec)
+}
+
+// establish saves a new grant and leads the servers to it.
+func (m *Manager) establish(ctx context.Context, e *errand, sites []*site, rec *record) error {
+	key := grantKey(rec.Who, rec.Issuer, e.Client.ID, rec.Resources)
 	h := m.grantOf(key)
 	unlock, err := m.opts.Store.Lock(ctx, h.lockName())
 	if err != nil {
@@ -69,20 +79,16 @@ func (m *Manager) settle(ctx context.Context, e *errand, sites []*site, t *grant
 		return err
 	}
 	h.mu.Lock()
-	h.site, h.refused, h.until, h.err = s, nil, time.Time{}, nil
+	h.refused, h.until, h.err = nil, time.Time{}, nil
 	h.mu.Unlock()
-	if t.Refresh == "" {
-		m.log.Info("the authorization server issues no refresh token: somebody has to sign in again when this token is over",
-			"identity", s.identity.Name, "expires", t.Expires, "next", "offlineAccess: always may help")
-	}
-	h.keep(ctx, s, rec)
+	h.keep(ctx, sites[0], rec)
 	if h.isUnsaved() {
 		return &flow.FailedError{Message: "the sign-in could not be saved: make the folder of credentials.path writable"}
 	}
 	for i := range e.Servers {
 		m.lead(ctx, h, sites[i], e.Servers[i].Bond, key)
 	}
-	m.log.Info("signed in", "identity", s.identity.Name, "issuer", hostOf(rec.Issuer), "expires", t.Expires)
+	m.log.Info("signed in", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "account", rec.Account)
 	return nil
 }
 
@@ -97,18 +103,21 @@ func (h *holder) isUnsaved() bool {
 func (m *Manager) lead(ctx context.Context, h *holder, s *site, b *bond, key string) {
 	old, _ := s.bond(ctx)
 	b.Grant, b.Client, b.State = key, h.current().Client.ID, valid
+	if s.isEnterprise() {
+		b.Client = "" // the grant is of another client, the one at the identity provider
+	}
 	resource := s.resource(b)
 	if h.peek(resource) == nil {
-		if _, err := h.request(ctx, s, resource); err != nil {
+		if _, err := h.request(ctx, stop{s, b}); err != nil {
 			_, alone := errors.AsType[*refusedAloneError](err)
 			_, none := errors.AsType[*needError](err)
-			if alone || none {
+			if (alone || none) && !s.isEnterprise() {
 				m.log.Info("one sign-in is not enough for all servers of the identity", "identity", s.identity.Name, "server", s.server.Name)
 				b.Grant, b.Alone = "", true
 			} // else the token comes when it is needed
 		}
 	}
-	if within(b.Wanted, h.current().Asked) {
+	if within(b.Wanted, h.current().Asked) && !s.isEnterprise() {
 		b.Wanted = nil
 	}
 	if _, err := s.putBond(ctx, func(now *bond) { *now = *b }); err != nil {
@@ -134,34 +143,6 @@ func (m *Manager) forgetUnused(ctx context.Context, who, key string) {
 	if err := m.opts.Store.Remove(ctx, store.Grants, key); err != nil && !isMissing(err) {
 		m.log.Warn("could not remove a sign-in that is not needed any more", "err", err)
 	}
-}
-
-// accountOf returns as whom somebody signed in, as an ID token says, "" when there is none. It is shown to the person;
-// nothing is decided by it.
-func accountOf(idToken string) string {
-	parts := strings.Split(idToken, ".")
-	if len(parts) != 3 { //nolint:mnd // header, claims, signature
-		return ""
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil {
-		return ""
-	}
-	var claims struct {
-		Email    string `json:"email"`
-		Username string `json:"preferred_username"`
-		Name     string `json:"name"`
-		Sub      string `json:"sub"`
-	}
-	if json.Unmarshal(raw, &claims) != nil {
-		return ""
-	}
-	for _, name := range []string{claims.Email, claims.Username, claims.Name, claims.Sub} {
-		if name != "" {
-			return printable(name)
-		}
-	}
-	return ""
 }
 
 // printable returns a text of somebody else that is short and has no surprises for a terminal.

@@ -48,9 +48,18 @@ type holder struct {
 	until      time.Time // no token request before
 	err        error     // why
 	vain       *rate.Limiter
-	site       *site     // that used it last
-	used       time.Time // when
+	stops      map[string]stop // where the tokens are used, by resource
+	used       time.Time       // when one was used last
 }
+
+// stop is a server at which a grant is used, and the bond that led there.
+type stop struct {
+	site *site
+	bond *bond
+}
+
+// resource returns the `resource` of token requests for the server.
+func (at stop) resource() string { return at.site.resource(at.bond) }
 
 // dueToken is when a token is to be renewed.
 type dueToken struct {
@@ -73,7 +82,7 @@ func (m *Manager) grantOf(key string) *holder {
 	h, ok := m.holders[key]
 	if !ok {
 		h = &holder{
-			m: m, key: key, due: map[string]dueToken{}, flights: map[string]*flight{},
+			m: m, key: key, due: map[string]dueToken{}, stops: map[string]stop{}, flights: map[string]*flight{},
 			waits: newBackoff(), vain: rate.NewLimiter(rate.Every(stockEvery), stock),
 		}
 		m.holders[key] = h
@@ -88,11 +97,11 @@ func newBackoff() *backoff.ExponentialBackOff {
 	return b
 }
 
-// acquire returns a token for a resource. It does not have the value refused, which the server did not take ("" for
+// acquire returns a token for a server. It does not have the value refused, which the server did not take ("" for
 // none). It renews, which all who ask at the same time wait for together; ctx ends the waiting only.
-func (h *holder) acquire(ctx context.Context, s *site, resource, refused string) (*grant.Token, bool, error) {
+func (h *holder) acquire(ctx context.Context, at stop, refused string) (*grant.Token, bool, error) {
 	for range 3 {
-		f, t, err := h.join(s, resource, refused)
+		f, t, err := h.join(at, refused)
 		if t != nil || err != nil {
 			return t, false, err
 		}
@@ -109,11 +118,11 @@ func (h *holder) acquire(ctx context.Context, s *site, resource, refused string)
 }
 
 // join returns a usable token, or the renewal to wait for, or why there can be none now.
-func (h *holder) join(s *site, resource, refused string) (*flight, *grant.Token, error) {
+func (h *holder) join(at stop, refused string) (*flight, *grant.Token, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := time.Now()
-	h.site, h.used = s, now
+	now, resource := time.Now(), at.resource()
+	h.stops[resource], h.used = at, now
 	if refused != "" {
 		h.refuse(resource, refused, now)
 	}
@@ -176,9 +185,9 @@ func (h *holder) start(resource, replace string) *flight {
 	}
 	f := &flight{done: make(chan struct{})}
 	h.flights[resource] = f
-	s := h.site
+	at := h.stops[resource]
 	if !h.m.goes(func(ctx context.Context) {
-		f.token, f.fresh, f.err = h.renew(ctx, s, resource, replace)
+		f.token, f.fresh, f.err = h.renew(ctx, at, replace)
 		h.mu.Lock()
 		delete(h.flights, resource)
 		h.mu.Unlock()
@@ -206,15 +215,15 @@ func (h *holder) adopt(rec *record, generation uint64) {
 		if h.due[resource].token == t.Access {
 			continue
 		}
-		h.due[resource] = dueToken{token: t.Access, at: dueAt(t, h.skew())}
+		h.due[resource] = dueToken{token: t.Access, at: dueAt(t, h.skew(resource))}
 	}
 }
 
-func (h *holder) skew() time.Duration {
-	if h.site == nil {
-		return 0
+func (h *holder) skew(resource string) time.Duration {
+	if at, ok := h.stops[resource]; ok {
+		return at.site.identity.RefreshSkew
 	}
-	return h.site.identity.RefreshSkew
+	return 0
 }
 
 // reload reads the record.

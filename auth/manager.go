@@ -224,12 +224,12 @@ func (m *Manager) renewDue(ctx context.Context) time.Duration {
 func (h *holder) tend(now time.Time) (next time.Time, unsaved bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rec == nil || h.site == nil || now.Sub(h.used) > watched {
+	if h.rec == nil || now.Sub(h.used) > watched {
 		return time.Time{}, h.unsaved
 	}
 	for resource, d := range h.due {
 		t := h.rec.Tokens[resource]
-		if d.at.IsZero() || t == nil || t.Access != d.token || !h.renewable() {
+		if d.at.IsZero() || t == nil || t.Access != d.token || !h.renewable(resource) {
 			continue
 		}
 		at := d.at
@@ -248,6 +248,7 @@ func (h *holder) tend(now time.Time) (next time.Time, unsaved bool) {
 }
 
 // renewable reports whether a token can be had without a person. h is locked.
-func (h *holder) renewable() bool {
-	return h.rec.State == valid && (h.rec.Refresh != "" || h.site.isMachine())
+func (h *holder) renewable(resource string) bool {
+	at, used := h.stops[resource]
+	return used && h.rec.State == valid && (h.rec.Refresh != "" || h.rec.ID != "" || at.site.isMachine())
 }

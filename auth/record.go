@@ -70,6 +70,7 @@ type record struct {
 
 	Refresh        string    `json:"refresh,omitempty"`
 	RefreshExpires time.Time `json:"refreshExpires,omitzero"`
+	ID             string    `json:"id,omitempty"` // the ID token, where it is what other tokens are made from
 
 	Tokens     map[string]*grant.Token `json:"tokens,omitempty"` // by resource; without refresh and ID tokens
 	NoResource bool                    `json:"noResource,omitempty"`
@@ -83,7 +84,7 @@ func (r *record) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "grant o
 
 // secrets returns what nobody may read of a grant.
 func (r *record) secrets() []string {
-	all := []string{r.Refresh}
+	all := []string{r.Refresh, r.ID}
 	if r.Client != nil {
 		all = append(all, r.Client.Secret, r.Client.ManageToken)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/store"
 )
@@ -41,7 +42,8 @@ func (e *refusedAloneError) Unwrap() error { return e.err }
 // one. replace is a token that is still usable and that a new one shall take the place of, "" for none. The lock of the
 // grant is held from the reading to the writing, so that one process of all asks the authorization server, and never
 // twice with the same refresh token.
-func (h *holder) renew(ctx context.Context, s *site, resource, replace string) (*grant.Token, bool, error) {
+func (h *holder) renew(ctx context.Context, at stop, replace string) (*grant.Token, bool, error) {
+	resource := at.resource()
 	stored := func() (*grant.Token, error) {
 		if err := h.reload(ctx); err != nil {
 			return nil, &grant.Error{Op: "reading the saved sign-in", Temporary: true, Cause: err}
@@ -64,8 +66,8 @@ func (h *holder) renew(ctx context.Context, s *site, resource, replace string) (
 	if t, err := stored(); t != nil || err != nil {
 		return t, false, err
 	}
-	t, err := h.request(ctx, s, resource)
-	h.note(s, err)
+	t, err := h.request(ctx, at)
+	h.note(at.site, err)
 	return t, err == nil, err
 }
 
@@ -90,7 +92,8 @@ func (h *holder) lock(ctx context.Context) (unlock func(), err error) {
 var errHeld = errors.New("another process of plait began to renew it and does not end")
 
 // request asks the authorization server for a token and saves it. The lock of the grant is held.
-func (h *holder) request(ctx context.Context, s *site, resource string) (*grant.Token, error) {
+func (h *holder) request(ctx context.Context, at stop) (*grant.Token, error) {
+	s, resource := at.site, at.resource()
 	rec := h.current()
 	if rec == nil {
 		return nil, &needError{IDSignIn, "nobody is signed in"}
@@ -103,14 +106,20 @@ func (h *holder) request(ctx context.Context, s *site, resource string) (*grant.
 		asked = ""
 	}
 	began := time.Now()
-	t, err := s.token(ctx, rec, asked)
+	if s.isEnterprise() {
+		var err error
+		if rec, err = h.subject(ctx, s, rec); err != nil {
+			return nil, err
+		}
+	}
+	t, err := s.token(ctx, rec, at.bond, asked)
 	next := rec.clone()
 	if refused, ok := errors.AsType[*grant.Error](err); ok && refused.ResourceRefused() && asked != "" {
 		if len(rec.Resources) > 1 || !s.endpoint(rec.Metadata, rec.Client).MayOmitResource() {
 			return nil, &refusedAloneError{err}
 		}
 		next.NoResource = true
-		t, err = s.token(ctx, rec, "")
+		t, err = s.token(ctx, rec, at.bond, "")
 	}
 	if err != nil {
 		return nil, h.failed(ctx, rec, err)
@@ -154,7 +163,7 @@ func (h *holder) failed(ctx context.Context, rec *record, err error) error {
 	switch {
 	case !ok || refused.Temporary:
 		return err
-	case refused.GrantRefused() && rec.Refresh != "":
+	case refused.GrantRefused() && rec.Refresh != "" && (rec.ID == "" || isOf(refused, rec.Metadata)):
 		return h.tombstone(ctx, rec, reasonExpired)
 	case refused.ClientRefused() && isDynamic(rec.Client) && rec.Refresh != "":
 		key := clientKey(rec.Who, rec.Issuer)
@@ -164,6 +173,11 @@ func (h *holder) failed(ctx context.Context, rec *record, err error) error {
 		return h.tombstone(ctx, rec, "the authorization server has forgotten plait's registration, which the next sign-in makes anew")
 	}
 	return err
+}
+
+// isOf reports whether an error is of the token endpoint of an authorization server.
+func isOf(err *grant.Error, server *discovery.Metadata) bool {
+	return err.Endpoint == hostOf(server.TokenEndpoint)
 }
 
 // tombstone marks a grant as one that a person has to make anew. Nothing of it is deleted.
@@ -249,7 +263,11 @@ func (h *holder) save(ctx context.Context) {
 		return
 	}
 	h.mu.Lock()
-	rec, s, unsaved := h.rec, h.site, h.unsaved
+	rec, unsaved := h.rec, h.unsaved
+	var s *site
+	for _, at := range h.stops {
+		s = at.site // they are of one identity
+	}
 	h.mu.Unlock()
 	if unsaved {
 		h.keep(ctx, s, rec)

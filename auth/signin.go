@@ -153,7 +153,7 @@ func (c *Client) isSignedIn(ctx context.Context, scopes []string) bool {
 		return false
 	}
 	rec := c.site.m.signedIn(ctx, b)
-	if rec == nil || !within(scopes, rec.Asked) || !within(b.Wanted, rec.Asked) || !within(c.site.identity.Scopes, rec.Asked) {
+	if rec == nil || !c.site.isEnterprise() && !within(union(scopes, b.Wanted, c.site.identity.Scopes), rec.Asked) {
 		return false
 	}
 	if _, _, err = c.token(ctx, ""); err == nil {

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -57,8 +56,10 @@ func (s *site) key() string { return bondKey(s.who, s.server.URL) }
 // isMachine reports whether the identity gets its tokens without a person.
 func (s *site) isMachine() bool {
 	switch s.identity.Grant {
-	case config.GrantClientCredentials, config.GrantJWTBearer, config.GrantTokenExchange, config.GrantEnterprise, config.GrantExec:
+	case config.GrantClientCredentials, config.GrantJWTBearer, config.GrantTokenExchange, config.GrantExec:
 		return true
+	case config.GrantEnterprise:
+		return s.identity.IDP != nil && s.identity.IDP.IDToken.From != ""
 	case config.GrantAuto, config.GrantNone, config.GrantAuthorizationCode, config.GrantDeviceCode, config.GrantHeader, config.GrantBasic:
 	}
 	return false
@@ -119,7 +120,7 @@ func (s *site) scopes(b *bond) []string {
 }
 
 // token asks the authorization server of a grant for a token.
-func (s *site) token(ctx context.Context, rec *record, resource string) (*grant.Token, error) {
+func (s *site) token(ctx context.Context, rec *record, b *bond, resource string) (*grant.Token, error) {
 	i := s.identity
 	e := s.endpoint(rec.Metadata, rec.Client)
 	switch {
@@ -132,7 +133,7 @@ func (s *site) token(ctx context.Context, rec *record, resource string) (*grant.
 	case i.Grant == config.GrantTokenExchange:
 		return e.TokenExchange(ctx, rec.Asked, resource)
 	case i.Grant == config.GrantEnterprise:
-		return s.enterprise(ctx, e, rec, resource)
+		return s.enterprise(ctx, rec, b, resource)
 	case rec.Refresh != "":
 		return e.Refresh(ctx, rec.Refresh, s.refreshScopes(rec), resource)
 	}
@@ -146,39 +147,6 @@ func (s *site) refreshScopes(rec *record) []string {
 		return rec.Asked
 	}
 	return nil
-}
-
-// enterprise gets a token for the person that an identity provider knows, by the ID token that is given. Nobody is ever
-// sent to the authorization server of the resource for it (the MCP extension enterprise-managed-authorization).
-func (s *site) enterprise(ctx context.Context, e *grant.Endpoint, rec *record, resource string) (*grant.Token, error) {
-	idp, err := s.provider(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return e.Enterprise(ctx, idp, grant.Subject{}, grant.Want{Scopes: rec.Asked, Resource: resource})
-}
-
-// provider returns the token endpoint of the identity provider of an enterprise identity.
-func (s *site) provider(ctx context.Context) (*grant.Endpoint, error) {
-	p := s.identity.IDP
-	if p == nil {
-		return nil, &grant.SetupError{Key: "idp", Err: errors.New("the grant enterprise needs one; set it")}
-	}
-	md := &discovery.Metadata{Issuer: p.Issuer, TokenEndpoint: p.TokenEndpoint, AuthorizationEndpoint: p.AuthorizationEndpoint}
-	as := *s.identity // the identity, as that client
-	as.Issuer, as.TokenEndpoint, as.AuthorizationEndpoint = p.Issuer, p.TokenEndpoint, p.AuthorizationEndpoint
-	as.DeviceAuthorizationEndpoint, as.RegistrationEndpoint, as.RevocationEndpoint = "", "", ""
-	as.ClientID, as.ClientSecret, as.Auth = p.ClientID, p.ClientSecret, p.Auth
-	as.Scopes, as.ExtraScopes = p.Scopes, nil
-	if p.Issuer != "" && (md.TokenEndpoint == "" || md.AuthorizationEndpoint == "") {
-		found, err := s.m.discover(ctx, s, &as, lookup{})
-		if err != nil {
-			return nil, err
-		}
-		md = found.Server
-	}
-	client := &register.Client{Issuer: md.Issuer, ID: p.ClientID, Secret: p.ClientSecret.Reveal()}
-	return &grant.Endpoint{HTTP: s.bare, Metadata: md, Client: client, Identity: &as, LookupEnv: s.m.opts.LookupEnv, Learn: s.m.opts.Learn}, nil
 }
 
 // isDynamic reports whether a client can be registered anew.

@@ -155,7 +155,7 @@ func (s *IdentityStatus) describe(at *site, b *bond, rec *record) {
 		s.State, s.ID, s.Err = StateNeedsLogin, IDMoved, (&movedError{from: rec.Issuer, to: b.Moved}).Error()
 	case !s.Refreshable && !s.Expires.IsZero() && time.Now().After(s.Expires):
 		s.State, s.ID, s.Err = StateNeedsLogin, IDExpired, "the token is over and nothing renews it"
-	case !within(b.Wanted, rec.Asked):
+	case !at.isEnterprise() && !within(b.Wanted, rec.Asked):
 		s.State, s.ID = StateNeedsStepUp, IDStepUp
 	default:
 		s.State = StateReady
