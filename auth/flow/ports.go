@@ -178,14 +178,25 @@ func (p *ports) close(ctx context.Context) {
 // bind listens on a port, 0 for any, of both loopback addresses or of one that is configured. A browser may take
 // either for "localhost", so a stranger on one of them makes the port unusable.
 func bind(ctx context.Context, address string, number int) ([]net.Listener, error) {
-	how := &net.ListenConfig{}
 	if address != "" {
-		l, err := how.Listen(ctx, "tcp", hostPort(address, number))
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", hostPort(address, number))
 		if err != nil {
 			return nil, cause(err)
 		}
 		return []net.Listener{l}, nil
 	}
+	listeners, err := bindBoth(ctx, number)
+	for again := 1; number == 0 && again < anyTries && isTaken(err); again++ { // free on one address need not be free on the other
+		listeners, err = bindBoth(ctx, number)
+	}
+	return listeners, err
+}
+
+// anyTries is how many free ports are tried.
+const anyTries = 10
+
+func bindBoth(ctx context.Context, number int) ([]net.Listener, error) {
+	how := &net.ListenConfig{}
 	four, err := how.Listen(ctx, "tcp4", hostPort("127.0.0.1", number))
 	if err != nil {
 		return nil, cause(err)
