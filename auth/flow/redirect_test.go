@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -12,12 +13,18 @@ import (
 	"github.com/plait-mcp/plait/config"
 )
 
-// freePort returns a port that nobody had a moment ago on either loopback address.
+// freePort returns a port that nobody had a moment ago on either loopback address, and that no system gives out by itself.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l := occupy(t, "127.0.0.1:0")
-	l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	for range 1000 {
+		port := 12_000 + rand.IntN(20_000)
+		if l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 func occupy(t *testing.T, address string) net.Listener {

@@ -2,24 +2,26 @@ package main_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 )
 
-// freePort returns a port that nobody listens on at the moment.
+// freePort returns a port that nobody listens on at the moment. It is none of those that a system gives out by itself,
+// which may be another one's by the time that it is used.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 1000 {
+		port := 12_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		tb.Fatalf("address %v", l.Addr())
-	}
-	return address.Port
+	tb.Fatal("no port is free")
+	return 0
 }
 
 // printedLog keeps what a process prints, and closes found, if there is one, when it has printed what is wanted.
