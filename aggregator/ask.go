@@ -16,7 +16,7 @@ type question struct {
 }
 
 // Ask carries a request of a server to the client and its answer back (upstream.Client).
-func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.Message) jsonrpc.Text {
+func (s *Session) Ask(ctx context.Context, server *upstream.Session, cause jsonrpc.ID, m *jsonrpc.Message) jsonrpc.Text {
 	v, _ := s.viewOf(server)
 	if err := s.mayAsk(v, server, m); err != nil {
 		return jsonrpc.Failure(m.ID(), err)
@@ -46,7 +46,7 @@ func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.
 		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", err))
 	}
 	defer s.asks.Remove(id)
-	s.out.send(text)
+	s.out.send(cause, text)
 	select {
 	case a, ok := <-answer:
 		if !ok {
@@ -54,7 +54,7 @@ func (s *Session) Ask(ctx context.Context, server *upstream.Session, m *jsonrpc.
 		}
 		return s.reply(v, server, m, a)
 	case <-ctx.Done():
-		s.out.send(jsonrpc.NewNotification(protocol.Cancelled, jsonrpc.Raw(`{"requestId":`+string(id)+`}`)))
+		s.out.send(cause, jsonrpc.NewNotification(protocol.Cancelled, jsonrpc.Raw(`{"requestId":`+string(id)+`}`)))
 		return nil
 	}
 }
@@ -104,7 +104,7 @@ func (s *Session) viewFor(server *upstream.Session, method string) *view {
 }
 
 // Tell takes a notification of a server (upstream.Client).
-func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
+func (s *Session) Tell(server *upstream.Session, cause jsonrpc.ID, m *jsonrpc.Message) {
 	v := s.viewFor(server, m.Method())
 	if v == nil {
 		return
@@ -140,5 +140,5 @@ func (s *Session) Tell(server *upstream.Session, m *jsonrpc.Message) {
 			return
 		}
 	}
-	s.out.send(text)
+	s.out.send(cause, text)
 }

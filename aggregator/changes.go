@@ -32,7 +32,7 @@ func (s *Session) announce() {
 		}
 		s.settle()
 		for _, method := range s.changes() {
-			s.out.send(jsonrpc.NewNotification(method, nil))
+			s.out.send("", jsonrpc.NewNotification(method, nil))
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (s *Session) forward(
 // call makes the call for the server: without what concerns only the client and plait, and with a way for
 // progress to come back.
 func (s *Session) call(m *jsonrpc.Message, params jsonrpc.Raw) (upstream.Call, error) {
-	c := upstream.Call{Message: m, Params: params}
+	c := upstream.Call{Client: s, Message: m, Params: params}
 	meta, ok := jsonrpc.Get(params, "_meta")
 	if !ok {
 		return c, nil
@@ -69,7 +69,7 @@ func (s *Session) call(m *jsonrpc.Message, params jsonrpc.Raw) (upstream.Call, e
 		return c, jsonrpc.Errorf(jsonrpc.CodeInvalidParams, "progressToken must be a string or a number")
 	}
 	c.Progress = func(p *jsonrpc.Message) {
-		s.out.send(p.WithParams("", jsonrpc.Set(p.Params(), raw, "progressToken")))
+		s.out.send(m.ID(), p.WithParams("", jsonrpc.Set(p.Params(), raw, "progressToken")))
 	}
 	return c, nil
 }

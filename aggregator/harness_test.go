@@ -154,7 +154,7 @@ func (s *strand) openAs(version, capabilities string) *client {
 }
 
 // Send takes what the aggregator sends (jsonrpc.Sender).
-func (c *client) Send(t jsonrpc.Text) error {
+func (c *client) Send(_ jsonrpc.ID, t jsonrpc.Text) error {
 	m, err := jsonrpc.Parse(bytes.Clone(t.Bytes()))
 	if err != nil {
 		c.t.Errorf("plait sent no message: %v", err)

@@ -119,7 +119,7 @@ func (s *Session) lead(server *upstream.Session, scopes []string, l *link) {
 	_ = server.AwaitTried(bounded, tries) // the client will want to use it
 	stop()
 	if l.told.Load() {
-		s.out.send(jsonrpc.NewNotification(protocol.ElicitComplete,
+		s.out.send("", jsonrpc.NewNotification(protocol.ElicitComplete,
 			jsonrpc.Set(jsonrpc.Raw("{}"), jsonrpc.Quote(l.id), "elicitationId")))
 	}
 }

@@ -193,23 +193,29 @@ type gate struct {
 
 	mu   sync.Mutex
 	free bool
-	held []jsonrpc.Text
+	held []outgoing
+}
+
+// outgoing is a message to the client, with the id of its request that the message belongs to.
+type outgoing struct {
+	cause jsonrpc.ID
+	text  jsonrpc.Text
 }
 
 // maxHeld bounds what is kept back; more is dropped, newest first.
 const maxHeld = 1000
 
-func (g *gate) send(t jsonrpc.Text) {
+func (g *gate) send(cause jsonrpc.ID, t jsonrpc.Text) {
 	g.mu.Lock()
 	if !g.free {
 		if len(g.held) < maxHeld {
-			g.held = append(g.held, t)
+			g.held = append(g.held, outgoing{cause, t})
 		}
 		g.mu.Unlock()
 		return
 	}
 	g.mu.Unlock()
-	_ = g.out.Send(t) // the reader of a client that is gone says so
+	_ = g.out.Send(cause, t) // the reader of a client that is gone says so
 }
 
 func (g *gate) open() {
@@ -218,8 +224,8 @@ func (g *gate) open() {
 	if g.free {
 		return
 	}
-	for _, t := range g.held {
-		_ = g.out.Send(t)
+	for _, o := range g.held {
+		_ = g.out.Send(o.cause, o.text)
 	}
 	g.free, g.held = true, nil
 }

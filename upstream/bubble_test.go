@@ -87,10 +87,10 @@ func (b *bubble) failures() int {
 type nobody struct{ _ int }
 
 // Ask implements Client.
-func (*nobody) Ask(context.Context, *Session, *jsonrpc.Message) jsonrpc.Text { return nil }
+func (*nobody) Ask(context.Context, *Session, jsonrpc.ID, *jsonrpc.Message) jsonrpc.Text { return nil }
 
 // Tell implements Client.
-func (*nobody) Tell(*Session, *jsonrpc.Message) {}
+func (*nobody) Tell(*Session, jsonrpc.ID, *jsonrpc.Message) {}
 
 // Changed implements Client.
 func (*nobody) Changed(*Session, protocol.List) {}

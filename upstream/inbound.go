@@ -20,9 +20,9 @@ func (s *Session) Request(ctx context.Context, cause jsonrpc.ID, m *jsonrpc.Mess
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := s.asking(cause, m.ID().Key(), cancel)
+	of, done := s.asking(cause, m.ID().Key(), cancel)
 	defer done()
-	return client.Ask(ctx, s, m)
+	return client.Ask(ctx, s, of.causeFor(client), m)
 }
 
 // only returns the client of a session that is not shared.
@@ -38,24 +38,39 @@ func (s *Session) only() Client {
 	return nil
 }
 
-// asking enters a request of the server, so that the server, or the end of the call that caused it, can
-// cancel it. On a wire without streams the cause is known when only one call is in flight.
-func (s *Session) asking(cause, id jsonrpc.ID, cancel context.CancelFunc) (done func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asks[id] = cancel
+// causing returns the call in flight because of which the server says something, nil when nobody knows. On a wire
+// without streams it is known when only one call is in flight. The state is locked.
+func (s *Session) causing(cause jsonrpc.ID) *pending {
 	p := s.calls[cause]
 	if cause == "" && len(s.calls) == 1 {
 		for _, p = range s.calls {
 		}
 	}
+	return p
+}
+
+// causeFor returns the id of the request as the client knows it, "" when the call, which may be nil, is another's.
+func (p *pending) causeFor(c Client) jsonrpc.ID {
+	if p == nil || p.Client != c {
+		return ""
+	}
+	return p.Message.ID()
+}
+
+// asking enters a request of the server, so that the server, or the end of the call that caused it, can
+// cancel it. It returns that call, nil when nobody knows it.
+func (s *Session) asking(cause, id jsonrpc.ID, cancel context.CancelFunc) (p *pending, done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asks[id] = cancel
+	p = s.causing(cause)
 	if p != nil {
 		if p.asks == nil {
 			p.asks = map[jsonrpc.ID]context.CancelFunc{}
 		}
 		p.asks[id] = cancel
 	}
-	return func() {
+	return p, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.asks, id)
@@ -67,7 +82,7 @@ func (s *Session) asking(cause, id jsonrpc.ID, cancel context.CancelFunc) (done 
 }
 
 // Notification takes a notification of the server (transport.Handler).
-func (s *Session) Notification(_ jsonrpc.ID, m *jsonrpc.Message) {
+func (s *Session) Notification(cause jsonrpc.ID, m *jsonrpc.Message) {
 	switch m.Method() {
 	case protocol.Progress:
 		s.progress(m)
@@ -92,9 +107,23 @@ func (s *Session) Notification(_ jsonrpc.ID, m *jsonrpc.Message) {
 			s.stale(l)
 		}
 		if changed == nil {
-			s.each(func(c Client) { c.Tell(s, m) })
+			s.tell(cause, m)
 		}
 	}
+}
+
+// tell passes a notification on: a log message whose cause is known only to whose call it belongs, everything else
+// to all clients of the session.
+func (s *Session) tell(cause jsonrpc.ID, m *jsonrpc.Message) {
+	s.mu.Lock()
+	p := s.causing(cause)
+	s.mu.Unlock()
+	private := p != nil && cause != "" && m.Method() == protocol.LogMessage
+	s.each(func(c Client) {
+		if !private || p.Client == c {
+			c.Tell(s, p.causeFor(c), m)
+		}
+	})
 }
 
 // progress hands a notification of progress to the call that it belongs to. One that comes after the

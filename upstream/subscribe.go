@@ -112,7 +112,7 @@ func (s *Session) repeatUpdates() {
 	for _, uri := range s.subscribed() {
 		m, err := jsonrpc.Parse(jsonrpc.NewNotification(protocol.Updated, uriParams(uri)).Bytes())
 		if err == nil {
-			s.each(func(c Client) { c.Tell(s, m) })
+			s.each(func(c Client) { c.Tell(s, "", m) })
 		}
 	}
 }

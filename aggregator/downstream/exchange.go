@@ -40,17 +40,18 @@ func newExchange(open func(jsonrpc.Sender) jsonrpc.Handler, out jsonrpc.Sender, 
 	}
 }
 
-// accept takes one message of the client and does not wait for what comes of it.
-func (x *exchange) accept(ctx context.Context, m *jsonrpc.Message) {
+// accept takes one message of the client and does not wait for what comes of it. The answer to a request or a batch
+// is given to reply, once, nil for none; never when the session ends first.
+func (x *exchange) accept(ctx context.Context, m *jsonrpc.Message, reply func(jsonrpc.Text)) {
 	switch m.Kind() {
 	case jsonrpc.Request:
-		x.serve(ctx, m, func(answer jsonrpc.Text) { x.send(answer) })
+		x.serve(ctx, m, reply)
 	case jsonrpc.Notification:
 		x.notice(m)
 	case jsonrpc.Response:
 		x.handler.Response(m)
 	case jsonrpc.Batch:
-		x.batch(ctx, m)
+		x.batch(ctx, m, reply)
 	}
 }
 
@@ -163,10 +164,13 @@ func (x *exchange) enter(id jsonrpc.ID, m *jsonrpc.Message, cancel context.Cance
 	return nil
 }
 
-// batch serves the messages of a batch and sends the answers as one, where the protocol version has batches.
-func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message) {
+// batch serves the messages of a batch and gives the answers as one, where the protocol version has batches.
+func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message, reply func(jsonrpc.Text)) {
 	if problem := x.batchProblem(m); problem != "" {
-		x.refuse(ctx, &jsonrpc.MalformedError{ID: jsonrpc.Null, Code: jsonrpc.CodeInvalidRequest, Reason: problem})
+		x.log.Warn("the client sent no message", "err", problem)
+		x.decline(ctx, func() {
+			reply(jsonrpc.Failure(jsonrpc.Null, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "%s", problem)))
+		})
 		return
 	}
 	var waits sync.WaitGroup
@@ -189,15 +193,16 @@ func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message) {
 		case part.Kind() == jsonrpc.Batch:
 			add(jsonrpc.Failure(jsonrpc.Null, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "a batch in a batch")))
 		default:
-			x.accept(ctx, part)
+			x.accept(ctx, part, nil)
 		}
 	}
 	x.start(func() {
 		waits.Wait()
 		if len(answers) > 0 {
 			answers[0] = []byte{'['}
-			x.send(append(answers, []byte{']'}))
+			answers = append(answers, []byte{']'})
 		}
+		reply(answers)
 	})
 }
 
@@ -217,9 +222,16 @@ func (x *exchange) send(t jsonrpc.Text) {
 	if t == nil {
 		return
 	}
-	if err := x.out.Send(t); err != nil {
+	if err := x.out.Send("", t); err != nil {
 		x.log.Debug("an answer was not delivered", "err", err)
 	}
+}
+
+// idle reports whether nothing is being served.
+func (x *exchange) idle() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.running) == 0
 }
 
 // close ends everything that is being served; nothing is started any more.

@@ -58,7 +58,7 @@ func (x *exchange) read(ctx context.Context, in *jsonrpc.Reader) error {
 		var bad *jsonrpc.MalformedError
 		switch {
 		case err == nil:
-			x.accept(ctx, m)
+			x.accept(ctx, m, x.send)
 		case errors.As(err, &bad):
 			x.refuse(ctx, bad)
 		case errors.Is(err, io.EOF):
@@ -99,7 +99,7 @@ type lines struct {
 }
 
 // Send implements jsonrpc.Sender.
-func (l *lines) Send(t jsonrpc.Text) error {
+func (l *lines) Send(_ jsonrpc.ID, t jsonrpc.Text) error {
 	err := l.out.Write(t)
 	if err != nil {
 		l.stop(err)

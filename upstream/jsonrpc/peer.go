@@ -4,9 +4,11 @@ import "context"
 
 // Sender takes messages for the other side of a session.
 type Sender interface {
-	// Send sends one message, in the order in which one goroutine calls it. It blocks while the other side
-	// does not take what was sent before. Any goroutine may call it.
-	Send(t Text) error
+	// Send sends one message, in the order in which one goroutine calls it. cause is the id of the other side's
+	// request that the message belongs to, "" when there is none or nobody knows: a wire with a stream for each
+	// request sends it there. It blocks while the other side does not take what was sent before. Any goroutine
+	// may call it.
+	Send(cause ID, t Text) error
 }
 
 // Handler serves what the other side of a session sends.

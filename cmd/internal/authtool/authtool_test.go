@@ -36,7 +36,7 @@ type client struct {
 }
 
 // Send implements jsonrpc.Sender.
-func (c *client) Send(t jsonrpc.Text) error {
+func (c *client) Send(_ jsonrpc.ID, t jsonrpc.Text) error {
 	m, err := jsonrpc.Parse(bytes.Clone(t.Bytes()))
 	if err != nil {
 		return err

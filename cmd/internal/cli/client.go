@@ -64,7 +64,7 @@ func (c *client) call(ctx context.Context, method string, params jsonrpc.Raw) (j
 func (c *client) close() { c.session.Close() }
 
 // Send implements jsonrpc.Sender: it takes what the session sends by itself.
-func (c *client) Send(t jsonrpc.Text) error {
+func (c *client) Send(_ jsonrpc.ID, t jsonrpc.Text) error {
 	m, err := jsonrpc.Parse(t.Bytes())
 	if err != nil {
 		return err
