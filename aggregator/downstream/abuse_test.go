@@ -1,0 +1,170 @@
+package downstream
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHTTPAbuse has requests that are wrong, or meant to harm, refused with the right status.
+func TestHTTPAbuse(t *testing.T) {
+	r := start(t, HTTPOptions{SSE: true, AllowedHosts: []string{"mcp.example.com"}, AllowedOrigins: []string{"https://app.example.com"}})
+	session := r.hello(latest)
+	ping := call("1", "ping", "")
+	const ok, accepted = http.StatusOK, http.StatusAccepted
+	for _, c := range []struct {
+		name, method, path, body string
+		headers                  []string
+		status                   int
+	}{
+		{"no session", "POST", "/mcp", ping, nil, 400},
+		{"guessed session", "POST", "/mcp", ping, []string{"Mcp-Session-Id: AAAAAAAAAAAAAAAAAAAAAAAAAA"}, 404},
+		{"guessed session of GET", "GET", "/mcp", "", []string{"Mcp-Session-Id: 1"}, 404},
+		{"guessed session of DELETE", "DELETE", "/mcp", "", []string{"Mcp-Session-Id: 1"}, 404},
+		{"guessed session of SSE", "POST", "/message?sessionId=1", ping, nil, 404},
+		{"session of the other wire", "POST", "/message?sessionId=" + strings.TrimPrefix(session, "Mcp-Session-Id: "), ping, nil, 404},
+		{"GET without session", "GET", "/mcp", "", nil, 400},
+		{"another path", "POST", "/", ping, nil, 404},
+		{"another method", "PUT", "/mcp", ping, []string{session}, 405},
+		{"another method of SSE", "POST", "/sse", ping, nil, 405},
+		{"GET of messages", "GET", "/message", "", nil, 405},
+		{"foreign host", "POST", "/mcp", ping, []string{session, "Host: evil.example.com"}, 403},
+		{"foreign host like ours", "POST", "/mcp", ping, []string{session, "Host: localhost.evil.example.com"}, 403},
+		{"foreign host of SSE", "GET", "/sse", "", []string{"Host: evil.example.com"}, 403},
+		{"host that leads everywhere", "POST", "/mcp", ping, []string{session, "Host: 0.0.0.0"}, 403},
+		{"our host", "POST", "/mcp", ping, []string{session, "Host: localhost:8080"}, ok},
+		{"allowed host", "POST", "/mcp", ping, []string{session, "Host: mcp.example.com"}, ok},
+		{"foreign origin", "POST", "/mcp", ping, []string{session, "Origin: https://evil.example.com"}, 403},
+		{"origin of no page", "POST", "/mcp", ping, []string{session, "Origin: null"}, 403},
+		{"origin that looks like ours", "POST", "/mcp", ping, []string{session, "Origin: http://localhost.evil.example.com"}, 403},
+		{"origin of a file", "POST", "/mcp", ping, []string{session, "Origin: file://localhost"}, 403},
+		{"our origin", "POST", "/mcp", ping, []string{session, "Origin: http://localhost:6274"}, ok},
+		{"allowed origin", "POST", "/mcp", ping, []string{session, "Origin: https://app.example.com"}, ok},
+		{"preflight", "OPTIONS", "/mcp", "", []string{"Origin: https://app.example.com"}, 204},
+		{"preflight of a foreign origin", "OPTIONS", "/mcp", "", []string{"Origin: https://evil.example.com"}, 403},
+		{"unknown version", "POST", "/mcp", ping, []string{session, "MCP-Protocol-Version: 1999-01-01"}, 400},
+		{"known version", "POST", "/mcp", ping, []string{session, "MCP-Protocol-Version: 2025-03-26"}, ok},
+		{"no stream accepted", "POST", "/mcp", ping, []string{session, "Accept: application/json"}, 406},
+		{"no JSON accepted", "POST", "/mcp", ping, []string{session, "Accept: text/event-stream"}, 406},
+		{"anything accepted", "POST", "/mcp", ping, []string{session, "Accept: */*"}, ok},
+		{"nothing said of it", "POST", "/mcp", ping, []string{session, "Accept: "}, ok},
+		{"GET accepts no stream", "GET", "/mcp", "", []string{session, "Accept: application/json"}, 406},
+		{"no type", "POST", "/mcp", ping, []string{session, "Content-Type: "}, 415},
+		{"form of a web page", "POST", "/mcp", ping, []string{session, "Content-Type: text/plain"}, 415},
+		{"another charset", "POST", "/mcp", ping, []string{session, "Content-Type: application/json; charset=utf-16"}, 415},
+		{"charset", "POST", "/mcp", ping, []string{session, "Content-Type: application/json; charset=UTF-8"}, ok},
+		{"bomb", "POST", "/mcp", ping, []string{session, "Content-Encoding: gzip"}, 415},
+		{"empty", "POST", "/mcp", "", []string{session}, 400},
+		{"no JSON", "POST", "/mcp", "{", []string{session}, 400},
+		{"no message", "POST", "/mcp", `{"a":1}`, []string{session}, 400},
+		{"two messages", "POST", "/mcp", ping + ping, []string{session}, 400},
+		{"deep", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}}`, []string{session}, 400},
+		{"duplicate members", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}`, []string{session}, 400},
+		{"members in another case", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"Method":"ping"}`, []string{session}, 400},
+		{"huge", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 2<<20) + `"}`, []string{session}, 413},
+		{"huge to SSE", "POST", "/mcp", strings.Repeat("x", 2<<20), []string{session}, 413},
+		{"initialize as a notification", "POST", "/mcp", `{"jsonrpc":"2.0","method":"initialize"}`, nil, 400},
+		{"event that never was", "GET", "/mcp", "", []string{session, "Last-Event-ID: 99-1"}, 400},
+		{"event of nobody", "GET", "/mcp", "", []string{session, "Last-Event-ID: x"}, 400},
+		{"negative event", "GET", "/mcp", "", []string{session, "Last-Event-ID: 0--1"}, 400},
+		{"event beyond numbers", "GET", "/mcp", "", []string{session, "Last-Event-ID: 0-99999999999999999999"}, 400},
+		{"oversize event", "GET", "/mcp", "", []string{session, "Last-Event-ID: " + strings.Repeat("1", 10_000)}, 400},
+		{"oversize header", "POST", "/mcp", ping, []string{session, "X: " + strings.Repeat("x", 100<<10)}, 431},
+		{"answer to nothing", "POST", "/mcp", `{"jsonrpc":"2.0","id":"nobody asked","result":{}}`, []string{session}, accepted},
+		{"still served", "POST", "/mcp", ping, []string{session}, ok},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			res := r.send(c.method, c.path, c.body, c.headers...)
+			if text := body(t, res); res.StatusCode != c.status {
+				t.Errorf("%s %s, want %d", res.Status, text, c.status)
+			}
+			if c.status == 405 && res.Header.Get("Allow") == "" {
+				t.Error("no header Allow")
+			}
+		})
+	}
+}
+
+// TestHTTPBearer lets in who shows the token, and nobody else.
+func TestHTTPBearer(t *testing.T) {
+	r := start(t, HTTPOptions{SSE: true, Bearer: "hunter2"})
+	const hello = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`
+	for _, header := range []string{"X: y", "Authorization: Bearer", "Authorization: Bearer hunter", "Authorization: Bearer hunter22", "Authorization: Basic hunter2"} {
+		for _, path := range []string{"/mcp", "/sse", "/message?sessionId=1", "/"} {
+			res := r.send("POST", path, hello, header)
+			if res.StatusCode != http.StatusUnauthorized || res.Header.Get("WWW-Authenticate") == "" || strings.Contains(body(t, res), "hunter2") {
+				t.Errorf("%s, %s: %s", path, header, res.Status)
+			}
+		}
+	}
+	r.hello(latest, "Authorization: bearer hunter2")
+	if res := r.send("OPTIONS", "/mcp", "", "Origin: http://localhost:1"); res.StatusCode != http.StatusNoContent {
+		t.Errorf("a browser that asks first: %s", res.Status)
+	}
+}
+
+// TestHTTPSlowClient ends connections that send nothing, or no end (slow loris).
+func TestHTTPSlowClient(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as a header may")
+	}
+	t.Parallel()
+	r := start(t, HTTPOptions{})
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /mcp HTTP/1.1\r\nHost: localhost\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(hung))
+	if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+		_ = res.Body.Close()
+	} else if n, ok := err.(net.Error); ok && n.Timeout() { //nolint:errorlint // as Read gives it
+		t.Error("the connection stays open")
+	}
+}
+
+// TestHTTPHalfClosed serves a request whose client has closed its side of the connection, or all of it, and goes on.
+func TestHTTPHalfClosed(t *testing.T) {
+	r := start(t, HTTPOptions{})
+	session := r.hello(latest)
+	text := call("1", "wait", "")
+	for range 20 {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = fmt.Fprintf(conn, "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nContent-Type: application/json\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
+			session, len(text)+10, text) // ten bytes are missing
+		_ = conn.Close()
+	}
+	s := r.events(r.send("POST", "/mcp", text, session))
+	s.want("begun")
+	close(r.peer(0).wait)
+	s.want("ends", `"id":1`)
+	s.over()
+}
+
+// TestHTTPManySessions asks for many more sessions than there may be.
+func TestHTTPManySessions(t *testing.T) {
+	r := start(t, HTTPOptions{Sessions: 50})
+	served := 0
+	for range 2000 {
+		res := r.send("POST", "/mcp", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`)
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			served++
+		}
+	}
+	if served != 50 {
+		t.Errorf("%d sessions, want 50", served)
+	}
+}

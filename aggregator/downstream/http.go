@@ -1,0 +1,263 @@
+package downstream
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/plait-mcp/plait/config"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+)
+
+// Names of headers (MCP, transports, Streamable HTTP).
+const (
+	sessionHeader = "Mcp-Session-Id"
+	versionHeader = "Mcp-Protocol-Version"
+	resumeHeader  = "Last-Event-Id"
+)
+
+// HTTPOptions are what an HTTP front needs. The zero values of all that Options does not have stand for what the
+// comments say.
+type HTTPOptions struct {
+	Options
+
+	Path string // of Streamable HTTP; "" for /mcp
+	SSE  bool   // serve /sse and /message as well (2024-11-05, HTTP with SSE)
+
+	Bearer         config.Secret // what a client has to show; "" for nothing
+	AllowedHosts   []string      // names that a request may be sent to, besides those of this machine
+	AllowedOrigins []string      // origins of web pages that may come, besides those of this machine
+
+	Sessions int           // at a time; 0 for 1000
+	Idle     time.Duration // after which a session that nobody uses is ended; 0 for 30 minutes
+	Lifetime time.Duration // after which any session is ended; 0 for 24 hours
+	Replay   int64         // bytes of messages that a session keeps for a client that comes back; 0 for 1 MiB
+}
+
+func (o *HTTPOptions) complete() {
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	o.Path = cmp.Or(o.Path, "/mcp")
+	o.Sessions = cmp.Or(o.Sessions, 1000)         //nolint:mnd // documented
+	o.Idle = cmp.Or(o.Idle, 30*time.Minute)       //nolint:mnd // documented
+	o.Lifetime = cmp.Or(o.Lifetime, 24*time.Hour) //nolint:mnd // documented
+	o.Replay = cmp.Or(o.Replay, 1<<20)            //nolint:mnd // documented
+}
+
+// hesitation is how long a session may stay unused that has done nothing but initialize.
+const hesitation = time.Minute
+
+var errFull = errors.New("too many sessions")
+
+// HTTP serves any number of clients over HTTP (2025-11-25 and older, transports). It is an http.Handler for all paths.
+type HTTP struct {
+	options HTTPOptions
+	guard   guard
+	life    func() context.Context
+	end     context.CancelFunc
+	work    sync.WaitGroup // the sweeper, and sessions that are being ended
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	count    int             // sessions, with those that are being opened
+	logged   map[string]bool // reasons of refusals
+	closed   bool
+}
+
+// NewHTTP returns a front that serves until Close, which the caller calls. The end of ctx alone ends nothing.
+func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
+	o.complete()
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	h := &HTTP{
+		options: o, guard: guard{hosts: o.AllowedHosts, origins: o.AllowedOrigins, bearer: o.Bearer},
+		life: func() context.Context { return life }, end: end,
+		sessions: map[string]*session{}, logged: map[string]bool{},
+	}
+	h.work.Go(h.sweep)
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *HTTP) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	w := newResponse(out)
+	principal, no := h.guard.admit(w, r)
+	if no != nil {
+		h.refuse(w, r, no.status, no.reason)
+		return
+	}
+	var methods map[string]func(w *response, r *http.Request, principal string)
+	switch path := r.URL.Path; {
+	case path == h.options.Path:
+		methods = map[string]func(*response, *http.Request, string){"POST": h.post, "GET": h.get, "DELETE": h.delete}
+	case h.options.SSE && path == ssePath:
+		methods = map[string]func(*response, *http.Request, string){"GET": h.sse}
+	case h.options.SSE && path == messagePath:
+		methods = map[string]func(*response, *http.Request, string){"POST": h.message}
+	default:
+		h.refuse(w, r, http.StatusNotFound, "nothing is served at this path; MCP is at "+h.options.Path)
+		return
+	}
+	serve := methods[r.Method]
+	switch {
+	case serve != nil:
+		serve(w, r, principal)
+	case r.Method == http.MethodOptions:
+		preflight(w)
+	default:
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			if methods[method] != nil {
+				w.Header().Add("Allow", method)
+			}
+		}
+		h.refuse(w, r, http.StatusMethodNotAllowed, "this method is not served here")
+	}
+}
+
+// refuse answers a request that is not served, and logs the first of its kind.
+func (h *HTTP) refuse(w *response, r *http.Request, status int, reason string) {
+	h.reject(w, r, status, jsonrpc.Failure(jsonrpc.Null, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "%s", reason)), reason)
+}
+
+func (h *HTTP) reject(w *response, r *http.Request, status int, answer jsonrpc.Text, reason string) {
+	h.mu.Lock()
+	known := h.logged[reason]
+	h.logged[reason] = known || len(h.logged) < maxLogged
+	h.mu.Unlock()
+	level := hclog.Debug
+	if !known {
+		level = hclog.Warn
+	}
+	h.options.Log.Log(level, "a request was refused; more of its kind are logged at level debug",
+		"status", status, "reason", reason, "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
+	w.json(status, answer)
+}
+
+// maxLogged bounds the kinds of refusals that are told apart.
+const maxLogged = 100
+
+// open makes a session that nobody finds yet.
+func (h *HTTP) open(principal string) (*session, error) {
+	h.mu.Lock()
+	switch {
+	case h.closed:
+		h.mu.Unlock()
+		return nil, errEnded
+	case h.count >= h.options.Sessions:
+		h.mu.Unlock()
+		return nil, errFull
+	}
+	h.count++
+	h.work.Add(1) // until it has ended
+	h.mu.Unlock()
+	return newSession(h.life(), rand.Text(), principal, &h.options), nil
+}
+
+// publish lets clients find a session.
+func (h *HTTP) publish(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sessions[s.id] = s
+}
+
+// find returns a session of the principal. Whose it is, and whether there is one, is told to nobody else.
+func (h *HTTP) find(id, principal string) *session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sessions[id]; s != nil && s.principal == principal {
+		return s
+	}
+	return nil
+}
+
+// drop ends a session that open has made and waits for that, unless somebody else does it.
+func (h *HTTP) drop(s *session) {
+	if h.hide(s) {
+		h.bury(s)
+	}
+}
+
+// hide has nobody find a session any more and reports whether the caller has to bury it.
+func (h *HTTP) hide(s *session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.sessions, s.id)
+	first := !s.dropped
+	s.dropped = true
+	return first
+}
+
+func (h *HTTP) bury(s *session) {
+	s.stop()
+	h.mu.Lock()
+	h.count--
+	h.mu.Unlock()
+	h.work.Done()
+}
+
+// sweep ends sessions that nobody uses or that are too old, until Close.
+func (h *HTTP) sweep() {
+	ticker := time.NewTicker(min(h.options.Idle, h.options.Lifetime, hesitation)/4 + time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.life().Done():
+			return
+		case now := <-ticker.C:
+			for _, s := range h.all() {
+				if reason := h.overdue(s, now); reason != "" {
+					h.options.Log.Debug("a session is ended", "reason", reason)
+					h.work.Go(func() { h.drop(s) })
+				}
+				s.forget(now)
+			}
+		}
+	}
+}
+
+func (h *HTTP) overdue(s *session, now time.Time) string {
+	if now.Sub(s.began) > h.options.Lifetime {
+		return "its time is up"
+	}
+	limit := h.options.Idle
+	if s.fresh() {
+		limit = min(limit, hesitation)
+	}
+	if since := s.idleSince(); !since.IsZero() && now.Sub(since) > limit {
+		return "nobody uses it"
+	}
+	return ""
+}
+
+func (h *HTTP) all() []*session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Close ends all sessions and waits for that. Calls in flight get three seconds; nothing new is taken meanwhile.
+func (h *HTTP) Close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	var all sync.WaitGroup
+	for _, s := range h.all() {
+		all.Go(func() {
+			s.exchange.finish(h.life())
+			h.drop(s)
+		})
+	}
+	all.Wait()
+	h.end()
+	h.work.Wait()
+}

@@ -1,0 +1,46 @@
+package downstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Bounds of connections.
+const (
+	headerTime  = 10 * time.Second // for the header of a request
+	unusedTime  = 2 * time.Minute  // for the next request on a connection
+	headerBytes = 64 << 10
+	partingTime = 5 * time.Second // for connections, when all sessions have ended
+)
+
+// Serve serves the connections of l until ctx ends or l breaks, and closes both l and h. The end of ctx is no error.
+func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: unusedTime, MaxHeaderBytes: headerBytes,
+		ErrorLog: h.options.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	var err error
+	select {
+	case err = <-ended:
+		h.Close() //nolint:contextcheck // the sessions have a life of their own
+	case <-ctx.Done():
+		h.Close() //nolint:contextcheck // as above
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
+		defer cancel()
+		if server.Shutdown(bounded) != nil {
+			_ = server.Close()
+		}
+		err = <-ended
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

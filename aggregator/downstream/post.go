@@ -1,0 +1,249 @@
+package downstream
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
+)
+
+const (
+	// bodyTime is how long a client may take to send a message.
+	bodyTime = time.Minute
+	// silence is how long a request is served until its answer becomes a stream: from then on the client can come
+	// back for it.
+	silence = time.Second
+)
+
+const (
+	jsonType  = "application/json"
+	eventType = "text/event-stream"
+)
+
+// post takes a message of a client.
+func (h *HTTP) post(w *response, r *http.Request, principal string) {
+	if !accepts(r, jsonType) || !accepts(r, eventType) {
+		h.refuse(w, r, http.StatusNotAcceptable, "the header Accept must allow application/json and text/event-stream")
+		return
+	}
+	m := h.read(w, r)
+	if m == nil {
+		return
+	}
+	if m.Method() == protocol.Initialize && r.Header.Get(sessionHeader) == "" {
+		h.initialize(w, r, principal, m)
+		return
+	}
+	s := h.sessionOf(w, r, principal)
+	if s == nil {
+		return
+	}
+	defer s.enter()()
+	s.greet()
+	ids := requests(m)
+	if len(ids) == 0 {
+		s.exchange.accept(s.life(), m, func(jsonrpc.Text) {})
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	h.answer(w, r, s, m, ids)
+}
+
+// answer serves requests and sends what belongs to them.
+func (h *HTTP) answer(w *response, r *http.Request, s *session, m *jsonrpc.Message, ids []jsonrpc.ID) {
+	reader := newReader()
+	st, err := s.begin(ids, reader)
+	switch {
+	case errors.Is(err, errCrowded):
+		w.Header().Set("Retry-After", "1")
+		h.refuse(w, r, http.StatusTooManyRequests, err.Error())
+		return
+	case err != nil:
+		h.refuse(w, r, http.StatusNotFound, err.Error())
+		return
+	}
+	s.exchange.accept(s.life(), m, func(t jsonrpc.Text) { s.finish(st, t) }) //nolint:contextcheck // a disconnect does not cancel
+	t := &tail{reader: reader, session: s, stream: st, out: w, gone: r.Context().Done()}
+	if answer := t.whole(); answer != nil {
+		w.json(http.StatusOK, answer)
+		s.detach(st, reader)
+		return
+	}
+	t.follow()
+}
+
+// whole waits until it is clear whether there is anything but the answer, and returns that if there is not.
+func (t *tail) whole() jsonrpc.Text {
+	patience := time.NewTimer(silence)
+	defer patience.Stop()
+	for {
+		o := t.session.look(t.stream, t.reader)
+		switch {
+		case len(o.events) == 1 && o.from == 1 && o.events[0].answer:
+			return o.events[0].text
+		case len(o.events) > 0 || o.ended || o.lost:
+			return nil
+		}
+		select {
+		case <-t.news:
+		case <-patience.C:
+			return nil
+		case <-t.gone:
+			return nil
+		case <-t.session.done:
+			return nil
+		}
+	}
+}
+
+// initialize opens a session.
+func (h *HTTP) initialize(w *response, r *http.Request, principal string, m *jsonrpc.Message) {
+	if m.Kind() != jsonrpc.Request {
+		h.refuse(w, r, http.StatusBadRequest, "initialize is a request")
+		return
+	}
+	s, err := h.open(principal) //nolint:contextcheck // the session outlives the request
+	if err != nil {
+		h.full(w, r, err)
+		return
+	}
+	answers := make(chan jsonrpc.Text, 1)
+	s.exchange.accept(s.life(), m, func(t jsonrpc.Text) { answers <- t }) //nolint:contextcheck // as above
+	var answer jsonrpc.Text
+	select {
+	case answer = <-answers:
+	case <-r.Context().Done():
+		h.drop(s)
+		return
+	case <-h.life().Done():
+		h.drop(s)
+		h.full(w, r, errEnded)
+		return
+	}
+	a, err := jsonrpc.Parse(answer.Bytes())
+	if err != nil || a.Error() != nil {
+		h.drop(s)
+		w.json(http.StatusOK, answer)
+		return
+	}
+	s.version, _ = jsonrpc.GetString(a.Result(), "protocolVersion")
+	h.publish(s)
+	w.Header().Set(sessionHeader, s.id)
+	w.json(http.StatusOK, answer)
+}
+
+// full says that no session can be opened.
+func (h *HTTP) full(w *response, r *http.Request, err error) {
+	w.Header().Set("Retry-After", "10")
+	h.refuse(w, r, http.StatusServiceUnavailable, err.Error())
+}
+
+// sessionOf returns the session that the request names, or refuses the request.
+func (h *HTTP) sessionOf(w *response, r *http.Request, principal string) *session {
+	if version := r.Header.Get(versionHeader); version != "" && !protocol.Known(version) {
+		h.refuse(w, r, http.StatusBadRequest, "this protocol version is not served; send initialize and see which is")
+		return nil
+	}
+	id := r.Header.Get(sessionHeader)
+	if id == "" {
+		h.refuse(w, r, http.StatusBadRequest, "the header Mcp-Session-Id is missing; the first request is initialize")
+		return nil
+	}
+	s := h.find(id, principal)
+	if s == nil || s.single {
+		h.refuse(w, r, http.StatusNotFound, "there is no such session; send initialize to begin another")
+		return nil
+	}
+	return s
+}
+
+// read reads the message in the body, or refuses the request and returns nil.
+func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || kind != jsonType || charset != "" && !strings.EqualFold(charset, "utf-8") || r.Header.Get("Content-Encoding") != "" {
+		h.refuse(w, r, http.StatusUnsupportedMediaType, "the body must be application/json, in UTF-8 and without Content-Encoding")
+		return nil
+	}
+	if r.ContentLength > h.options.Limit {
+		h.refuse(w, r, http.StatusRequestEntityTooLarge, "the message is too long; see limits.message")
+		return nil
+	}
+	_ = w.control.SetReadDeadline(time.Now().Add(bodyTime)) // what cannot do that has none
+	a := jsonrpc.NewAssembler(h.options.Limit, int(max(r.ContentLength, 0)))
+	_, err = a.ReadFrom(r.Body)
+	_ = w.control.SetReadDeadline(time.Time{})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close")
+		h.refuse(w, r, http.StatusRequestTimeout, "the body did not come in time")
+		return nil
+	case err != nil && !errors.Is(err, context.Canceled):
+		h.refuse(w, r, http.StatusBadRequest, "the body did not come whole")
+		return nil
+	case err != nil:
+		return nil
+	}
+	m, err := a.Message()
+	if err == nil {
+		return m
+	}
+	bad := malformed(err)
+	status := http.StatusBadRequest
+	if bad.TooLong {
+		w.Header().Set("Connection", "close")
+		status = http.StatusRequestEntityTooLarge
+	}
+	h.reject(w, r, status, bad.Answer(), bad.Reason)
+	return nil
+}
+
+// requests returns the ids of the requests in a message; a batch always gets an answer when it has any, or has faults.
+func requests(m *jsonrpc.Message) []jsonrpc.ID {
+	switch m.Kind() {
+	case jsonrpc.Request:
+		return []jsonrpc.ID{m.ID()}
+	case jsonrpc.Batch:
+	case jsonrpc.Notification, jsonrpc.Response:
+		return nil
+	}
+	ids := []jsonrpc.ID{}
+	empty, plain := true, true
+	for part, err := range m.Batch() {
+		empty = false
+		if err != nil || part.Kind() == jsonrpc.Batch {
+			plain = false
+		} else if part.Kind() == jsonrpc.Request {
+			ids = append(ids, part.ID())
+		}
+	}
+	if len(ids) == 0 && (empty || !plain) {
+		return []jsonrpc.ID{jsonrpc.Null}
+	}
+	return ids
+}
+
+// accepts reports whether the client takes an answer of that type (RFC 9110, section 12.5.1).
+func accepts(r *http.Request, kind string) bool {
+	headers := r.Header.Values("Accept")
+	if len(headers) == 0 {
+		return true
+	}
+	group, _, _ := strings.Cut(kind, "/")
+	for _, header := range headers {
+		for part := range strings.SplitSeq(header, ",") {
+			name, params, err := mime.ParseMediaType(part)
+			if err == nil && params["q"] != "0" && slices.Contains([]string{kind, group + "/*", "*/*"}, name) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package downstream
+
+import (
+	"slices"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+)
+
+// This is the event store of a session (2025-11-25, transports, resumability): what each stream has, and has had
+// lately, within a budget.
+
+// put adds an event to a stream. It blocks while the client reads the stream more slowly than it is filled and there
+// is no room. For a client that is away the oldest is dropped when there is none. The state is locked.
+func (s *session) put(st *stream, e event) error {
+	cost := e.cost()
+	for !s.closed && s.kept+cost > s.budget {
+		s.evict(st, cost)
+		if s.kept+cost <= s.budget || st.reader == nil || len(st.unsent()) == 0 {
+			break
+		}
+		s.room.Wait()
+	}
+	if s.closed {
+		return errEnded
+	}
+	st.events = append(st.events, e)
+	s.kept += cost
+	if st.reader == nil {
+		s.shrink(st)
+	}
+	st.reader.wake()
+	return nil
+}
+
+// evict makes room: of streams that have ended, the oldest first, and of what the stream has sent. The state is
+// locked.
+func (s *session) evict(st *stream, want int64) {
+	for s.kept+want > s.budget && len(s.retired) > 0 {
+		s.oldest()
+	}
+	for s.kept+want > s.budget && st.next > st.first {
+		s.release(st.drop())
+	}
+}
+
+// shrink drops what a stream has too much of that nobody reads: the oldest first, and an answer is replaced by one
+// that says so. The state is locked.
+func (s *session) shrink(st *stream) {
+	for s.kept > s.budget && len(st.events) > 0 {
+		if !s.lost {
+			s.lost = true
+			s.log.Warn("the client is away, and what waits for it is more than is kept", "limit", s.budget)
+		}
+		if e := st.events[0]; !e.answer {
+			s.release(st.drop())
+			continue
+		}
+		id := jsonrpc.Null
+		if len(st.causes) == 1 {
+			id = st.causes[0]
+		}
+		e := event{answer: true, text: jsonrpc.Failure(id, jsonrpc.Errorf(jsonrpc.CodeInternal,
+			"the answer came while nobody read it, and was too long to be kept; call again"))}
+		s.release(st.events[0].cost() - e.cost())
+		st.events[0] = e
+		return
+	}
+}
+
+// release notes that less is kept. The state is locked.
+func (s *session) release(cost int64) {
+	s.kept -= cost
+	s.room.Broadcast()
+}
+
+// listen has r read stream 0, from where the one before has stopped.
+func (s *session) listen(r *reader) (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errEnded
+	}
+	s.listened = true
+	st := s.streams[0]
+	s.attach(st, r)
+	return st, nil
+}
+
+// resume has r read a stream again from after an event.
+func (s *session) resume(number, after int, r *reader) (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errEnded
+	}
+	st := s.streams[number]
+	if st == nil {
+		return nil, errNoStream
+	}
+	if number == 0 {
+		s.listened = true
+	}
+	st.rewind(after)
+	s.attach(st, r)
+	return st, nil
+}
+
+// attach makes r the reader of a stream; there is one at a time, and the newest wins: the one before may be a
+// connection that broke without a word. The state is locked.
+func (s *session) attach(st *stream, r *reader) {
+	st.reader.wake()
+	st.reader = r
+	s.room.Broadcast()
+}
+
+// detach says that r reads the stream no more. What the client cannot come back to is forgotten.
+func (s *session) detach(st *stream, r *reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.reader != r {
+		return
+	}
+	st.reader = nil
+	s.room.Broadcast()
+	switch {
+	case st.number != 0 && !st.named:
+		s.remove(st)
+	case st.ended:
+		s.retire(st)
+	default:
+		s.shrink(st)
+	}
+}
+
+// offer is what a reader may send now.
+type offer struct {
+	events []event
+	from   int  // the number of events[0]
+	ended  bool // nothing comes after them
+	lost   bool // another has taken over
+}
+
+// maxOffer bounds the events of an offer.
+const maxOffer = 64
+
+// look returns what of a stream is to be sent.
+func (s *session) look(st *stream, r *reader) offer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := st.unsent()
+	return offer{events: slices.Clone(events[:min(len(events), maxOffer)]), from: st.next, ended: st.ended && len(events) <= maxOffer, lost: st.reader != r}
+}
+
+// sent notes that the reader has sent so many events.
+func (s *session) sent(st *stream, r *reader, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.reader == r {
+		st.next = min(st.next+n, st.first+len(st.events))
+		s.room.Broadcast()
+	}
+}
+
+// name notes that the client has seen an id of the stream, unless that is not what r reads any more.
+func (s *session) name(st *stream, r *reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.reader == r {
+		st.named = true
+	}
+}

@@ -1,0 +1,63 @@
+package downstream
+
+import (
+	"net/http"
+
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+)
+
+// Paths of HTTP with SSE (2024-11-05, transports), as mikluko/mcp-proxy has them.
+const (
+	ssePath     = "/sse"
+	messagePath = "/message"
+)
+
+// sse opens a session that lasts as long as the connection. Its first event says where messages go.
+func (h *HTTP) sse(w *response, r *http.Request, principal string) {
+	if !accepts(r, eventType) {
+		h.refuse(w, r, http.StatusNotAcceptable, "the header Accept must allow text/event-stream")
+		return
+	}
+	s, err := h.open(principal) //nolint:contextcheck // calls may end after the connection
+	if err != nil {
+		h.full(w, r, err)
+		return
+	}
+	defer h.drop(s)
+	s.single = true
+	defer s.enter()()
+	reader := newReader()
+	st, err := s.listen(reader)
+	if err != nil {
+		h.full(w, r, err)
+		return
+	}
+	h.publish(s)
+	t := &tail{reader: reader, session: s, stream: st, out: w, gone: r.Context().Done()}
+	t.follow()
+}
+
+// message takes a message of a client whose answers go over its one stream.
+func (h *HTTP) message(w *response, r *http.Request, principal string) {
+	s := h.find(r.URL.Query().Get("sessionId"), principal)
+	if s == nil || !s.single {
+		h.refuse(w, r, http.StatusNotFound, "there is no such session; GET "+ssePath+" begins one")
+		return
+	}
+	m := h.read(w, r)
+	if m == nil {
+		return
+	}
+	defer s.enter()()
+	s.greet()
+	s.accepting.Lock() // initialize comes first
+	s.exchange.accept(s.life(), m, func(t jsonrpc.Text) {
+		if t != nil {
+			_ = s.Send("", t) // the session has ended
+		}
+	})
+	s.accepting.Unlock()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusAccepted)
+	w.put([]byte("Accepted"))
+}
