@@ -15,6 +15,7 @@ type Config struct {
 	Log         Log         //
 	Naming      Naming      //
 	Limits      Limits      //
+	Serve       Serve       //
 	Credentials Credentials //
 	Auth        Auth        //
 	Identities  []*Identity // in the order of the file, those that no chosen server may use left out

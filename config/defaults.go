@@ -12,6 +12,7 @@ func defaultFile() *file {
 		Log:         Log{Level: "info", Format: "text"},
 		Naming:      Naming{Separator: "_", MaxLength: 48, OnTooLong: "shorten", OnCollision: "hash"},
 		Limits:      Limits{Message: 64 << 20},
+		Serve:       defaultServe(),
 		Credentials: Credentials{Store: wordAuto},
 		Auth:        defaultAuth(),
 	}

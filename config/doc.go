@@ -29,6 +29,16 @@
 //	  onCollision: hash           # or error: leave the item out, with a warning
 //	  bareNames: false            # a tool may be called by its own name too, if only one server has it
 //	limits: {message: 64MiB}      # of one message
+//	serve:
+//	  http:                       # an endpoint for many clients, besides standard input and output
+//	    listen: 127.0.0.1:8080
+//	    path: /mcp
+//	    sse: true                 # /sse and /message as well
+//	    auth: {bearer: ""}        # a token that every client has to send
+//	    tls: {cert: "", key: ""}  # PEM files
+//	    allowedOrigins: []        # of web pages, besides those of this machine
+//	    allowedHosts: []          # names that requests may be sent to, besides those of this machine
+//	    limits: {sessions: 1000, idle: 30m, lifetime: 24h, replay: 1MiB}
 //	credentials: {store: auto, path: "", key: ""}          # where sign-ins are kept: auto keyring file memory
 //	auth:
 //	  callback: {host: 127.0.0.1, port: 33419, bind: "", publicUrl: ""}

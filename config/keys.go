@@ -27,6 +27,7 @@ type file struct {
 	Log         Log                  `koanf:"log"`
 	Naming      Naming               `koanf:"naming"`
 	Limits      Limits               `koanf:"limits"`
+	Serve       Serve                `koanf:"serve"`
 	Credentials Credentials          `koanf:"credentials"`
 	Auth        Auth                 `koanf:"auth"`
 	Identities  map[string]*Identity `koanf:"identities"`
@@ -126,7 +127,7 @@ func isShared(t reflect.Type, key string) bool {
 	switch t {
 	case reflect.TypeFor[file]():
 		return slices.Contains([]string{
-			"extends", "envFile", "defaults", "profiles", "allowCommands", "startup", "reload", "credentials", "auth", "identities",
+			"extends", "envFile", "defaults", "profiles", "allowCommands", "startup", "reload", "credentials", "auth", "identities", "serve",
 		}, key)
 	case reflect.TypeFor[entry]():
 		return slices.Contains([]string{"tools", "prompts", "resources", "required", "lazy", "identity"}, key)

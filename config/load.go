@@ -162,7 +162,7 @@ func (shaped) ReadBytes() ([]byte, error) { return nil, errors.ErrUnsupported }
 func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	l.values = values
 	f := l.decodeFile(ctx)
-	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits, Credentials: f.Credentials, Auth: f.Auth}
+	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits, Serve: f.Serve, Credentials: f.Credentials, Auth: f.Auth}
 	l.general(f, cfg)
 	chosen := l.choice(f, cfg)
 	entries, ok := values["mcpServers"].(map[string]any)

@@ -61,6 +61,10 @@ func TestFormatsAgree(t *testing.T) {
 		RefreshToken: "s3cret", AuthorizationCode: "s3cret", CodeVerifier: "s3cret",
 	}
 	want := &config.Config{
+		Serve: config.Serve{HTTP: config.ServeHTTP{
+			Path: "/mcp", SSE: true,
+			Limits: config.ServeLimits{Sessions: 1000, Idle: 30 * time.Minute, Lifetime: 24 * time.Hour, Replay: 1 << 20},
+		}},
 		Profile: "default", Credentials: config.Credentials{Store: "file", Path: filepath.Join(folder, "keys"), Key: "s3cret"},
 		Auth: config.Auth{
 			Callback: config.Callback{Host: "localhost", Port: 1234, Bind: "127.0.0.2", PublicURL: "https://kim.example"},

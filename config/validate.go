@@ -46,6 +46,7 @@ func (l *loader) general(f *file, cfg *Config) {
 	if n := cfg.Limits.Message; n < minMessage || n > maxMessage {
 		l.fault(l.place("limits", "message"), IDRange, "is out of range", "write a size from 1KiB to 2GiB")
 	}
+	l.checkServe(cfg)
 	l.checkAuth(cfg)
 }
 

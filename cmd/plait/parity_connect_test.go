@@ -104,7 +104,7 @@ func TestParityHyperMCPRemote(t *testing.T) {
 	})
 }
 
-// TestParityMikluko has a test for every row of mikluko/mcp-proxy that is about neither OAuth nor its listener.
+// TestParityMikluko has a test for every row of mikluko/mcp-proxy that is not about OAuth.
 func TestParityMikluko(t *testing.T) {
 	t.Parallel()
 	short(t)
@@ -119,6 +119,14 @@ func TestParityMikluko(t *testing.T) {
 	t.Run("transport", func(t *testing.T) {
 		t.Parallel()
 		parityTransport(t)
+	})
+	t.Run("listen", func(t *testing.T) {
+		t.Parallel()
+		parityListen(t)
+	})
+	t.Run("many clients share one upstream connection", func(t *testing.T) {
+		t.Parallel()
+		parityShared(t)
 	})
 	t.Run("log-level", func(t *testing.T) {
 		t.Parallel()

@@ -33,6 +33,10 @@ type connectOptions struct {
 	serverStream    bool
 	protocolVersion string
 
+	listen   string
+	shared   bool
+	insecure bool
+
 	oauth     connectOAuth
 	person    presence
 	noBrowser bool
@@ -79,6 +83,9 @@ func (o *connectOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.serverStream, "server-stream", true, "keep a stream open for what the server sends by itself")
 	f.StringVar(&o.protocolVersion, "protocol-version", "", "offer this protocol `version` to the server instead of the client's")
 	o.oauth.flags(f)
+	f.StringVarP(&o.listen, "listen", "l", "", "serve clients over HTTP at this `address` instead: GET /sse and POST /message, and /mcp")
+	f.BoolVar(&o.shared, "shared", false, "let all clients share one connection to the server; it cannot ask them anything then")
+	f.BoolVar(&o.insecure, "insecure", false, "serve other machines without asking them for a token")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser for the first sign-in")
 	f.BoolVar(&o.enableProxy, "enable-proxy", false, "accepted: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are always honoured")
 	f.BoolVar(&o.debug, "debug", false, "the same as --log-level debug")
@@ -93,7 +100,7 @@ func runConnect(ctx context.Context, a *app, o connectOptions, given func(flag s
 	if o.debug && a.logLevel == "" {
 		a.logLevel = "debug"
 	}
-	return a.serve(ctx, cfg, serving{person: o.person, browser: !o.noBrowser, forget: o.oauth.resetAuth})
+	return a.serve(ctx, cfg, serving{doors: o.doors(), person: o.person, browser: !o.noBrowser, forget: o.oauth.resetAuth})
 }
 
 // readConnect makes the configuration of what flags, environment and the file of mcp-oauth2-proxy say together.
@@ -125,7 +132,7 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	}
 	server := map[string]any{
 		"url": o.url, "headers": headers, "transport": o.transport, "allowHttp": o.allowHTTP, "caFile": o.caFile,
-		"prefix": "", "serverStream": o.serverStream, "callTimeout": o.callTimeout.String(),
+		"prefix": "", "shared": o.shared, "serverStream": o.serverStream, "callTimeout": o.callTimeout.String(),
 		"ping": map[string]any{
 			"interval": fmt.Sprintf("%ds", o.pingInterval), "timeout": fmt.Sprintf("%ds", o.pingTimeout),
 		},
@@ -139,6 +146,9 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	file := map[string]any{
 		"mcpServers": map[string]any{name: server},
 		"startup":    map[string]any{"wait": "10s"}, // the client gets the server's own answer to initialize, if it can
+	}
+	if o.listen != "" {
+		file["serve"] = map[string]any{"http": map[string]any{"listen": exact(o.listen)}}
 	}
 	if err := a.addSignIn(file, name, o, headers); err != nil {
 		return nil, err
@@ -233,6 +243,11 @@ func (a *app) addSignIn(file map[string]any, name string, o connectOptions, head
 	return nil
 }
 
+// doors says where clients come in: over HTTP, or on standard input and output, not both.
+func (o *connectOptions) doors() doors {
+	return doors{insecure: o.insecure, stdio: func() (wanted, given bool) { return o.listen == "", true }}
+}
+
 // takeArguments takes the URL, and after it the port of the callback, as mcp-remote has it.
 func (o *connectOptions) takeArguments(args []string) error {
 	if len(args) > 0 {
@@ -308,6 +323,7 @@ var connectFlags = []struct{ key, flag string }{
 	{"auth.callback.host", "--callback-host"},
 	{"auth.callback.port", "--callback-port"},
 	{"auth.timeout", "--auth-timeout-secs"},
+	{"serve.http.listen", "--listen"},
 	{"credentials.path", "OAUTH2_TOKEN_CACHE_DIR"},
 	{"resource", "--resource"},
 	{"scopes", "--scope"},

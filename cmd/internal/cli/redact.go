@@ -76,6 +76,9 @@ func (r *redactor) learn(c *config.Config) {
 	if key := c.Credentials.Key; len(key) >= shortestSecret {
 		r.values[key.Reveal()] = true
 	}
+	if token := c.Serve.HTTP.Auth.Bearer; len(token) >= shortestSecret {
+		r.values[token.Reveal()] = true
+	}
 	r.compile()
 }
 

@@ -11,21 +11,21 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/plait-mcp/plait/aggregator/downstream"
 	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/cmd/internal/control"
 	"github.com/plait-mcp/plait/config"
-	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
 func newServe(a *app) *cobra.Command {
 	var o serving
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve all configured servers as one, on standard input and output",
+		Short: "Serve all configured servers as one, on standard input and output or over HTTP",
 		Long: `Serve all configured servers as one MCP server, on standard input and output.
 
-This is the command that an MCP client starts. It ends when standard input ends, and on SIGTERM. A change of
+This is the command that an MCP client starts. It ends when standard input ends, and on SIGTERM. With --http, or
+serve.http.listen in the file, clients that speak HTTP are served, too: Streamable HTTP at /mcp, HTTP with SSE at
+/sse. Each client has sessions of its own with the servers. A change of
 the configuration takes effect while it runs: when the file is saved, on SIGHUP, and with plait reload. A file
 with a mistake changes nothing. plait status shows what runs.`,
 		Args: cobra.NoArgs,
@@ -35,12 +35,14 @@ with a mistake changes nothing. plait status shows what runs.`,
 	a.serversFlag(c)
 	a.logFlags(c)
 	o.person.flags(c)
+	o.doors.flags(c)
 	return c
 }
 
 // serving says how a configuration is served.
 type serving struct {
 	file    string // that is read again when it changes, "" for none
+	doors   doors
 	person  presence
 	browser bool // the first sign-in opens one, if one can be seen
 	forget  bool // former sign-ins are forgotten first
@@ -63,6 +65,10 @@ func runServe(ctx context.Context, a *app, o serving) error {
 // serve serves a configuration on standard input and output until that ends or ctx does.
 func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
+	http, err := o.doors.check(cfg)
+	if err != nil {
+		return err
+	}
 	a.alone = !o.person.somebody(a, true)
 	g, err := a.open(ctx, cfg, a.logging(cfg.Log), a.snapshotFolder(cfg))
 	if err != nil {
@@ -83,14 +89,10 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer end() // nobody is left to serve
-		return downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
-			Open:  func(s jsonrpc.Sender) jsonrpc.Handler { return g.Open(s) }, //nolint:contextcheck // sessions live in the context of the Aggregator
-			Limit: cfg.Limits.Message,
-			Log:   g.log.Named("downstream"),
-		})
-	})
+	way := &door{http: http, stdio: o.doors.usesStdio(a, http), limit: cfg.Limits.Message}
+	if err := a.welcome(ctx, group, g, way, end); err != nil {
+		return err
+	}
 	group.Go(func() error {
 		l.run(ctx)
 		return nil

@@ -197,7 +197,7 @@ func (l *live) settle(before, cfg *config.Config, plan config.Plan) []string {
 	}
 	for _, key := range plan.Global {
 		switch {
-		case strings.HasPrefix(key, "credentials."), strings.HasPrefix(key, "auth.callback."), key == "auth.timeout":
+		case strings.HasPrefix(key, "credentials."), strings.HasPrefix(key, "auth.callback."), strings.HasPrefix(key, "serve."), key == "auth.timeout":
 			notices = append(notices, key+" takes effect when plait starts again")
 		case key == "log.format" && was.format != is.format, key == "limits.message", key == "startup.snapshot", key == "startup.snapshotMaxAge":
 			notices = append(notices, key+" takes effect when plait starts again")
