@@ -23,6 +23,9 @@ func meanings() map[string]meaning {
 	for structure, keys := range identityMeanings() {
 		addMeanings(all, structure, keys)
 	}
+	for structure, keys := range serveMeanings() {
+		addMeanings(all, structure, keys)
+	}
 	for structure, keys := range map[string]map[string]meaning{
 		"file": fileMeanings(), "Server": serverMeanings(), "entry": entryMeanings(),
 		"remoteLayer": {
@@ -51,28 +54,6 @@ func meanings() map[string]meaning {
 			"onCollision": says("what happens to the second of two equal names: it gets a hash, or is left out with a warning").of("hash", "error"),
 			"bareNames":   says("a tool may also be called by its own name, if only one server has it"),
 		},
-		"Serve": {"http": says("an HTTP endpoint for many clients")},
-		"ServeHTTP": {
-			"listen":         says("where it listens, host:port, or :port for this machine; beyond this machine it needs auth, or --insecure").or("nowhere"),
-			"path":           says("the path of Streamable HTTP"),
-			"sse":            says("serve HTTP with SSE as well, at /sse and /message"),
-			"auth":           says("what a client has to show"),
-			"tls":            says("the certificate, read again when it changes; without one it is plain HTTP"),
-			"allowedOrigins": says("origins of web pages that may use it, besides those of this machine").or("none"),
-			"allowedHosts":   says("names that requests may be sent to, besides those of this machine").or("none"),
-			"limits":         says("how many sessions there are, and for how long"),
-		},
-		"ServeAuth": {"bearer": says("a token that every client has to send").or("none")},
-		"ServeTLS": {
-			"cert": says("PEM file of the certificate").or("none"),
-			"key":  says("PEM file of its key").or("none"),
-		},
-		"ServeLimits": {
-			"sessions": says("sessions at a time"),
-			"idle":     says("a session that nobody uses for so long is ended"),
-			"lifetime": says("any session is ended after so long"),
-			"replay":   says("messages that each session keeps for a client that comes back, 1KiB to 2GiB"),
-		},
 		"Limits": {"message": says("the longest message, 1KiB to 2GiB")},
 		"ClientCert": {
 			"cert": says("PEM file of the certificate").or("none"),
@@ -98,6 +79,33 @@ func meanings() map[string]meaning {
 		addMeanings(all, structure, keys)
 	}
 	return all
+}
+
+func serveMeanings() map[string]map[string]meaning {
+	return map[string]map[string]meaning{
+		"Serve": {"http": says("an HTTP endpoint for many clients")},
+		"ServeHTTP": {
+			"listen":         says("where it listens, host:port, or :port for this machine; beyond this machine it needs auth, or --insecure").or("nowhere"),
+			"path":           says("the path of Streamable HTTP"),
+			"sse":            says("serve HTTP with SSE as well, at /sse and /message"),
+			"auth":           says("what a client has to show"),
+			"tls":            says("the certificate, read again when it changes; without one it is plain HTTP"),
+			"allowedOrigins": says("origins of web pages that may use it, besides those of this machine").or("none"),
+			"allowedHosts":   says("names that requests may be sent to, besides those of this machine").or("none"),
+			"limits":         says("how many sessions there are, and for how long"),
+		},
+		"ServeAuth": {"bearer": says("a token that every client has to send").or("none")},
+		"ServeTLS": {
+			"cert": says("PEM file of the certificate").or("none"),
+			"key":  says("PEM file of its key").or("none"),
+		},
+		"ServeLimits": {
+			"sessions": says("sessions at a time"),
+			"idle":     says("a session that nobody uses for so long is ended"),
+			"lifetime": says("any session is ended after so long"),
+			"replay":   says("messages that each session keeps for a client that comes back, 1KiB to 2GiB"),
+		},
+	}
 }
 
 func addMeanings(all map[string]meaning, structure string, keys map[string]meaning) {
