@@ -143,12 +143,21 @@ func (p *program) check(tb testing.TB) {
 func serveNode(tb testing.TB, args ...string) (port int) {
 	tb.Helper()
 	node := nodeJS(tb, 20)
+	return startServer(tb, func(port string) (cmd *exec.Cmd, listens string) {
+		cmd = exec.CommandContext(context.Background(), node, args...)
+		cmd.Env = append(testEnv(tb), "PORT="+port)
+		return cmd, "port " + port
+	})
+}
+
+// startServer runs a server on a free port until the test ends, and returns once it says that it listens.
+func startServer(tb testing.TB, command func(port string) (cmd *exec.Cmd, listens string)) (port int) {
+	tb.Helper()
 	for range 3 { // another process may take the port before the server does
 		port = freePort(tb)
-		log := &printedLog{want: "port " + strconv.Itoa(port), found: make(chan struct{})}
-		cmd := exec.CommandContext(context.Background(), node, args...)
-		cmd.Dir, cmd.Env = tb.TempDir(), append(testEnv(tb), "PORT="+strconv.Itoa(port))
-		cmd.Stdout, cmd.Stderr = log, log
+		cmd, listens := command(strconv.Itoa(port))
+		log := &printedLog{want: listens, found: make(chan struct{})}
+		cmd.Dir, cmd.Stdout, cmd.Stderr = tb.TempDir(), log, log
 		group(cmd)
 		if err := cmd.Start(); err != nil {
 			tb.Fatal(err)
@@ -167,13 +176,13 @@ func serveNode(tb testing.TB, args ...string) (port int) {
 			tb.Cleanup(end)
 			return port
 		case <-ended:
-			tb.Logf("%s ended: %s", strings.Join(args, " "), log)
+			tb.Logf("%q ended: %s", cmd.Args, log)
 		case <-time.After(hung):
 			end()
-			tb.Fatalf("%s does not listen: %s", strings.Join(args, " "), log)
+			tb.Fatalf("%q does not listen: %s", cmd.Args, log)
 		}
 	}
-	tb.Fatalf("%s does not start", strings.Join(args, " "))
+	tb.Fatal("the server does not start")
 	return 0
 }
 
