@@ -56,7 +56,7 @@ func TestLevelWithAHungServer(t *testing.T) {
 	c.result("tools/list", "")
 	begin := time.Now()
 	equal(t, "answer", c.result("logging/setLevel", `{"level":"error"}`), "{}")
-	if d := time.Since(begin); d > 8*time.Second {
+	if d := time.Since(begin); d > 20*time.Second {
 		t.Errorf("it took %v", d)
 	}
 	if !cmp.Equal(levels(a), []string{"error"}) {
@@ -162,7 +162,7 @@ func TestT53CancelDuringAQuestion(t *testing.T) {
 // A call times out when nothing comes, and progress begins the time anew.
 func TestCallTimeout(t *testing.T) {
 	t.Parallel()
-	const timeout = 2 * time.Second
+	const timeout = 4 * time.Second
 	a := with(t, "t", func(c *upstreamtest.Call) {
 		if steps, _ := jsonrpc.Get(c.Params(), "arguments", "steps"); steps != nil {
 			for n := range 5 {
@@ -175,14 +175,14 @@ func TestCallTimeout(t *testing.T) {
 		<-c.Request.Context().Done()
 	})
 	b := with(t, "u", nil)
-	c := plait(t, "mcpServers: {a: {url: $a, callTimeout: 2s}, b: {url: $b}}", a, b).open()
+	c := plait(t, "mcpServers: {a: {url: $a, callTimeout: 4s}, b: {url: $b}}", a, b).open()
 	c.result("tools/call", `{"name":"a_t","arguments":{"steps":1},"_meta":{"progressToken":1}}`)
 	begin := time.Now()
 	e := c.fails("tools/call", `{"name":"a_t"}`, jsonrpc.CodeInternal)
 	if d := time.Since(begin); d < timeout || d > 20*time.Second {
 		t.Errorf("it took %v", d)
 	}
-	for _, word := range []string{`server "a"`, "tools/call", "2s", "callTimeout"} {
+	for _, word := range []string{`server "a"`, "tools/call", "4s", "callTimeout"} {
 		if !strings.Contains(e.Message, word) {
 			t.Errorf("the error does not say %s: %s", word, e.Message)
 		}
@@ -194,13 +194,13 @@ func TestCallTimeout(t *testing.T) {
 func TestCallTimeoutRestsWhileTheClientIsAsked(t *testing.T) {
 	t.Parallel()
 	a, b := asking(t), with(t, "u", nil)
-	c := plait(t, "mcpServers: {a: {url: $a, callTimeout: 1s}, b: {url: $b}}", a, b).open()
+	c := plait(t, "mcpServers: {a: {url: $a, callTimeout: 3s}, b: {url: $b}}", a, b).open()
 	var call sync.WaitGroup
 	call.Go(func() {
 		equal(t, "answer", c.asks("a_t", "elicitation/create", `{"message":"m"}`), `{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`)
 	})
 	asked := c.await("elicitation/create", 1)[0]
-	pause(2500 * time.Millisecond)
+	pause(4 * time.Second)
 	c.respond(jsonrpc.Result(asked.ID(), jsonrpc.Raw(`{"action":"accept"}`)))
 	call.Wait()
 }

@@ -209,7 +209,7 @@ func TestLostPing(t *testing.T) {
 		}
 		return m.Method() == "ping"
 	}
-	s := plait(t, "mcpServers: {a: {url: $a, ping: {interval: 20ms, timeout: 20ms}}, b: {url: $b, ping: {interval: 20ms, timeout: 5s}}}", a, b)
+	s := plait(t, "mcpServers: {a: {url: $a, ping: {interval: 20ms, timeout: 20ms}}, b: {url: $b, ping: {interval: 20ms, timeout: 30s}}}", a, b)
 	c := s.open()
 	c.result("tools/list", "")
 	a.Await(t, "ping", 3)
