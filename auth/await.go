@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/plait-mcp/plait/auth/flow"
 	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/auth/store"
-	"github.com/plait-mcp/plait/config"
 )
 
 // Codes of errors of an authorization server that plait has another way for.
@@ -54,7 +52,7 @@ func (m *Manager) learn(ctx context.Context, b *begun, err error) (better bool) 
 	case denied:
 		change(func(b *bond) { b.State = declined })
 	case code == codeTarget && len(p.resources()) > 1:
-		return change(func(b *bond) { b.Alone = true })
+		return s.identity.OneLogin != "always" && change(func(b *bond) { b.Alone = true })
 	case code == codeTarget && s.endpoint(p.bond.Found.Server, client).MayOmitResource():
 		return change(func(b *bond) { b.NoResource = true })
 	case code == codeScope:
@@ -99,76 +97,4 @@ func (s *site) forgetClient(ctx context.Context, client *register.Client) bool {
 	}
 	s.m.log.Info("the client registration is dropped: the next sign-in registers anew", "identity", s.identity.Name, "issuer", hostOf(client.Issuer))
 	return s.m.opts.Store.Remove(ctx, store.Clients, key) == nil
-}
-
-// register returns the client of a plan, with its redirect URI, registered now or before. The authorization server is
-// asked first whether it still knows one that plait registered earlier.
-func (s *site) register(ctx context.Context, broker *flow.Broker, p *plan) (*register.Client, error) {
-	server, identity := p.bond.Found.Server, s.identity
-	key := clientKey(s.who, server.Issuer)
-	if p.device && identity.Grant != config.GrantDeviceCode {
-		other := *identity // a client that is registered for browsers may not use codes
-		other.Grant = config.GrantDeviceCode
-		identity, key = &other, deviceKey(s.who, server.Issuer)
-	}
-	unlock, err := s.m.opts.Store.Lock(ctx, "client-"+key)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	known := &register.Client{}
-	generation, err := s.m.opts.Store.Load(ctx, store.Clients, key, known)
-	switch {
-	case isMissing(err):
-		known = nil
-	case err != nil:
-		return nil, err
-	}
-	redirect, err := broker.RedirectURI(ctx, s.redirect(known))
-	if err != nil {
-		return nil, err
-	}
-	saved := register.Client{}
-	if known != nil {
-		saved = *known
-	}
-	if isDynamic(known) && !s.isAlive(ctx, known) {
-		s.m.log.Info("the saved client registration was no longer valid: registering again", "identity", s.identity.Name, "issuer", hostOf(server.Issuer))
-		known = nil
-	}
-	if isDynamic(known) && known.Scope != "" && !within(p.scopes, strings.Fields(known.Scope)) {
-		s.m.log.Info("plait is registered for less than is asked for now: registering again", "identity", s.identity.Name, "issuer", hostOf(server.Issuer))
-		known = nil
-	}
-	client, err := register.Resolve(ctx, register.Request{
-		HTTP: s.bare, Found: server, Identity: identity, RedirectURI: redirect, Scopes: p.scopes, Known: known,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if client.RedirectURI == "" {
-		client.RedirectURI = redirect
-	}
-	if !isDynamic(client) || *client == saved {
-		return client, nil // else it is a new one, or the server gave it another token when it was asked for it
-	}
-	if _, err := s.m.opts.Store.Save(ctx, store.Clients, key, generation, client); err != nil {
-		return nil, err
-	}
-	return client, nil
-}
-
-// redirect says for whom a redirect URI is wanted. Only a client that plait can register anew may have another port.
-func (s *site) redirect(known *register.Client) flow.Redirect {
-	r := flow.Redirect{Identity: s.identity, AnyPort: s.identity.ClientID == "" && s.identity.ClientMetadataURL == ""}
-	if isDynamic(known) {
-		r.Known = known.RedirectURI
-	}
-	return r
-}
-
-// isAlive reports whether the authorization server still knows a client, as far as it tells.
-func (s *site) isAlive(ctx context.Context, known *register.Client) bool {
-	alive, err := register.Alive(ctx, s.bare, known)
-	return err != nil || alive
 }

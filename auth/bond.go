@@ -58,10 +58,20 @@ func (c *Client) lookAgain(ctx context.Context) (*bond, error) {
 	if b != nil {
 		s.m.attend()
 	}
+	c.take(b)
+	return b, nil
+}
+
+// take makes b the bond of the client; nil is none.
+func (c *Client) take(b *bond) {
+	var at stop
+	var h *holder
+	if b != nil && b.Grant != "" {
+		at, h = newStop(c.site, b), c.site.m.grantOf(b.Grant)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bond, c.looked = b, true
-	return b, nil
+	c.bond, c.looked, c.at, c.grant = b, true, at, h
 }
 
 // bond reads the bond of the site, nil when there is none that fits the identity as it is configured now.
@@ -127,9 +137,7 @@ func (c *Client) changeBond(ctx context.Context, change func(*bond)) {
 	if err != nil {
 		c.site.m.log.Warn("could not save what is known of a server", "server", c.site.server.Name, "err", err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.bond = b
+	c.take(b)
 }
 
 // wasAsked reports whether a challenge says nothing new.
@@ -175,7 +183,7 @@ func (c *Client) join(ctx context.Context, found *discovery.Found) (bool, error)
 		if err := h.reload(ctx); err != nil || h.current() == nil || h.current().State != valid {
 			continue
 		}
-		_, _, err := h.acquire(ctx, stop{s, own}, "")
+		_, _, err := h.acquire(ctx, newStop(s, own), "")
 		if err != nil {
 			s.m.log.Debug("a sign-in does not serve another server", "server", s.server.Name, "identity", s.identity.Name, "err", text(err))
 			continue

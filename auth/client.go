@@ -27,6 +27,8 @@ type Client struct {
 	mu        sync.Mutex
 	changed   chan struct{} // closed, and made anew, when it is worth trying again
 	bond      *bond         // never changed, only replaced; nil when nobody has signed in
+	grant     *holder       // where bond leads, nil when it leads nowhere
+	at        stop          // with grant: where it is used
 	looked    bool          // bond is what the store had
 	asked     *asked        // the last discovery
 	challenge challenge.Challenge
@@ -183,25 +185,28 @@ func (c *Client) token(ctx context.Context, refused string) (*grant.Token, bool,
 	if err := c.shut(); err != nil {
 		return nil, false, err
 	}
-	b, err := c.bonded(ctx)
-	switch {
-	case err != nil:
-		return nil, false, err
-	case b == nil:
-		return nil, false, nil
+	for {
+		c.mu.Lock()
+		h, at := c.grant, c.at
+		c.mu.Unlock()
+		if h != nil {
+			return h.acquire(ctx, at, refused)
+		}
+		if b, err := c.bonded(ctx); b == nil || err != nil {
+			return nil, false, err
+		}
 	}
-	return c.site.m.grantOf(b.Grant).acquire(ctx, stop{c.site, b}, refused)
 }
 
 // signedIn returns when the grant of the client was signed in to, as far as is known here.
 func (c *Client) signedIn() time.Time {
 	c.mu.Lock()
-	b := c.bond
+	h := c.grant
 	c.mu.Unlock()
-	if b == nil || b.Grant == "" {
+	if h == nil {
 		return time.Time{}
 	}
-	if rec := c.site.m.grantOf(b.Grant).current(); rec != nil {
+	if rec := h.current(); rec != nil {
 		return rec.SignedIn
 	}
 	return time.Time{}

@@ -206,6 +206,30 @@ func TestM9ManagedClient(t *testing.T) {
 	}
 }
 
+// TestM9PrunedClientBeforeTheTab has an authorization server forget the client that cannot be asked by RFC 7592: it is
+// noticed before somebody is sent to its page.
+func TestM9PrunedClientBeforeTheTab(t *testing.T) {
+	w := newWorld(t, 1)
+	w.knowsClients = true
+	server := remote("api", w.url(0), nil)
+	p := newProcess(t, folder(t))
+	p.mustSignIn(server)
+	w.revokeAll()
+	fails[*auth.LoginRequiredError](t, p.client(server), server.URL)
+	p.mustSignIn(server)
+	if w.registrations != 1 {
+		t.Errorf("%d registrations although the first is good", w.registrations)
+	}
+	w.revokeAll()
+	w.change(func() { clear(w.clients) })
+	fails[*auth.LoginRequiredError](t, p.client(server), server.URL)
+	p.mustSignIn(server)
+	works(t, p.client(server), server.URL)
+	if w.registrations != 2 {
+		t.Errorf("%d registrations", w.registrations)
+	}
+}
+
 // TestM10ClientRefused has a token endpoint refuse the client: one that plait registered is registered anew with the next
 // sign-in, one of the configuration is told to the person.
 func TestM10ClientRefused(t *testing.T) {

@@ -32,6 +32,8 @@ type world struct {
 	clients  map[string]bool   // the registered ones
 	issuer   string            // as the MCP servers name it
 
+	knowsClients bool // a client that is not registered gets a page, and is not sent back
+
 	token     func(url.Values) (status int, answer any, done bool) // instead of the token endpoint
 	authorize func(url.Values) (answer url.Values, done bool)      // instead of a person who agrees
 	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
@@ -165,6 +167,19 @@ func (w *world) serveAuthorize(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	q := r.Form
+	if w.knowsClients && !w.clients[q.Get("client_id")] {
+		if r.Header.Get("Accept") == "application/json" {
+			answerJSON(rw, http.StatusBadRequest, object{"error": "invalid_client"})
+			return
+		}
+		rw.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(rw, "<html>Internal Server Error")
+		return
+	}
+	if r.Header.Get("Accept") == "application/json" { // no person
+		http.Redirect(rw, r, "/login", http.StatusFound)
+		return
+	}
 	w.authorizations++
 	w.asked = append(w.asked, q)
 	answer := url.Values{}

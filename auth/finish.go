@@ -108,7 +108,7 @@ func (m *Manager) lead(ctx context.Context, h *holder, s *site, b *bond, key str
 	}
 	resource := s.resource(b)
 	if h.peek(resource) == nil {
-		if _, err := h.request(ctx, stop{s, b}); err != nil {
+		if _, err := h.request(ctx, newStop(s, b)); err != nil {
 			_, alone := errors.AsType[*refusedAloneError](err)
 			_, none := errors.AsType[*needError](err)
 			if (alone || none) && !s.isEnterprise() {

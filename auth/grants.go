@@ -54,12 +54,12 @@ type holder struct {
 
 // stop is a server at which a grant is used, and the bond that led there.
 type stop struct {
-	site *site
-	bond *bond
+	site     *site
+	bond     *bond
+	resource string // of token requests for the server
 }
 
-// resource returns the `resource` of token requests for the server.
-func (at stop) resource() string { return at.site.resource(at.bond) }
+func newStop(s *site, b *bond) stop { return stop{site: s, bond: b, resource: s.resource(b)} }
 
 // dueToken is when a token is to be renewed.
 type dueToken struct {
@@ -121,7 +121,7 @@ func (h *holder) acquire(ctx context.Context, at stop, refused string) (*grant.T
 func (h *holder) join(at stop, refused string) (*flight, *grant.Token, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now, resource := time.Now(), at.resource()
+	now, resource := time.Now(), at.resource
 	h.stops[resource], h.used = at, now
 	if refused != "" {
 		h.refuse(resource, refused, now)

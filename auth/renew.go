@@ -43,7 +43,7 @@ func (e *refusedAloneError) Unwrap() error { return e.err }
 // grant is held from the reading to the writing, so that one process of all asks the authorization server, and never
 // twice with the same refresh token.
 func (h *holder) renew(ctx context.Context, at stop, replace string) (*grant.Token, bool, error) {
-	resource := at.resource()
+	resource := at.resource
 	stored := func() (*grant.Token, error) {
 		if err := h.reload(ctx); err != nil {
 			return nil, &grant.Error{Op: "reading the saved sign-in", Temporary: true, Cause: err}
@@ -93,7 +93,7 @@ var errHeld = errors.New("another process of plait began to renew it and does no
 
 // request asks the authorization server for a token and saves it. The lock of the grant is held.
 func (h *holder) request(ctx context.Context, at stop) (*grant.Token, error) {
-	s, resource := at.site, at.resource()
+	s, resource := at.site, at.resource
 	rec := h.current()
 	if rec == nil {
 		return nil, &needError{IDSignIn, "nobody is signed in"}

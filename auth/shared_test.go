@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -100,6 +101,19 @@ func TestOneLoginRefused(t *testing.T) {
 	both := a.URL + " " + b.URL
 	if want := []string{both, a.URL}; !slices.Equal(resources[:2], want) || resources[len(resources)-1] != b.URL {
 		t.Errorf("asked for %q", resources)
+	}
+}
+
+// TestOneLoginAlways does not sign in to one server alone.
+func TestOneLoginAlways(t *testing.T) {
+	w := newWorld(t, 2)
+	w.authorize = func(url.Values) (url.Values, bool) { return url.Values{"error": {"invalid_target"}}, true }
+	identity := config.NewIdentity("work", config.GrantAuthorizationCode)
+	identity.OneLogin = "always"
+	a, b := remote("a", w.url(0), identity), remote("b", w.url(1), identity)
+	refused, ok := errors.AsType[*auth.RefusedError](newProcess(t, folder(t), a, b).signIn(a))
+	if !ok || refused.ID != auth.IDRequest || !strings.Contains(refused.Error(), "oneLogin: auto") || w.authorizations != 1 {
+		t.Errorf("SignIn() = %v after %d attempts", refused, w.authorizations)
 	}
 }
 

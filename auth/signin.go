@@ -258,6 +258,8 @@ func (s *site) flowError(err error) error {
 	switch code := codeOf(err); {
 	case code == codeScope:
 		out.ID, out.Advice = IDRequest, "set scopes of identity "+s.identity.Name
+	case code == codeTarget && s.identity.OneLogin == "always":
+		out.ID, out.Advice = IDRequest, "set oneLogin: auto for identity "+s.identity.Name
 	case code == codeTarget:
 		out.ID, out.Advice = IDRequest, "set resource: omit, or the right one, for identity "+s.identity.Name
 	case slices.Contains(codesClient, code):
