@@ -125,6 +125,7 @@ type client struct {
 	mu   sync.Mutex
 	last int
 	got  []*jsonrpc.Message
+	of   []jsonrpc.ID // the causes of got
 	news chan struct{}
 }
 
@@ -154,14 +155,14 @@ func (s *strand) openAs(version, capabilities string) *client {
 }
 
 // Send takes what the aggregator sends (jsonrpc.Sender).
-func (c *client) Send(_ jsonrpc.ID, t jsonrpc.Text) error {
+func (c *client) Send(cause jsonrpc.ID, t jsonrpc.Text) error {
 	m, err := jsonrpc.Parse(bytes.Clone(t.Bytes()))
 	if err != nil {
 		c.t.Errorf("plait sent no message: %v", err)
 		return nil
 	}
 	c.mu.Lock()
-	c.got = append(c.got, m)
+	c.got, c.of = append(c.got, m), append(c.of, cause)
 	close(c.news)
 	c.news = make(chan struct{})
 	ask := c.ask
