@@ -43,6 +43,7 @@ type world struct {
 
 	tokenCalls, authorizations, registrations, reuses, refreshes, probes int
 	forms                                                                []url.Values // of the token endpoint
+	proofs                                                               []string     // Authorization headers at the token endpoint
 	seen                                                                 []string     // Authorization headers at the MCP servers
 	asked                                                                []url.Values // authorization requests
 }
@@ -207,7 +208,7 @@ func (w *world) answerToken(r *http.Request) (int, any) {
 	defer w.mu.Unlock()
 	form := r.PostForm
 	w.tokenCalls++
-	w.forms = append(w.forms, form)
+	w.forms, w.proofs = append(w.forms, form), append(w.proofs, r.Header.Get("Authorization"))
 	if w.token != nil {
 		if status, answer, done := w.token(form); done {
 			return status, answer
