@@ -215,8 +215,9 @@ func TestExec(t *testing.T) {
 	if text, err := os.ReadFile(runs); err != nil || string(text) != "run\n" {
 		t.Errorf("the command ran: %q %v", text, err)
 	}
-	identity.Command = config.CommandLine{"/nonexistent/command"}
-	refused := fails[*auth.RefusedError](t, p.client(server), server.URL)
+	broken := *identity
+	broken.Command = config.CommandLine{"/nonexistent/command"}
+	refused := fails[*auth.RefusedError](t, p.client(remote("api", w.url(0), &broken)), server.URL)
 	if refused.ID != auth.IDSource || strings.Contains(refused.Error(), "canary") {
 		t.Errorf("error = %v", refused)
 	}
