@@ -52,7 +52,11 @@ func (s *site) provider(ctx context.Context) (*grant.Endpoint, error) {
 	}
 	md := &discovery.Metadata{Issuer: p.Issuer, TokenEndpoint: p.TokenEndpoint, AuthorizationEndpoint: p.AuthorizationEndpoint}
 	as := *s.identity // the identity, as that client
-	as.Grant, as.Resource = config.GrantAuthorizationCode, "omit"
+	as.Resource = "omit"
+	needed := md.TokenEndpoint == ""
+	if s.isEnterprise() { // a person signs in there
+		as.Grant, needed = config.GrantAuthorizationCode, needed || md.AuthorizationEndpoint == ""
+	}
 	as.Issuer, as.TokenEndpoint, as.AuthorizationEndpoint = p.Issuer, p.TokenEndpoint, p.AuthorizationEndpoint
 	as.DeviceAuthorizationEndpoint, as.RegistrationEndpoint, as.RevocationEndpoint = "", "", ""
 	as.ClientID, as.ClientSecret, as.Auth = p.ClientID, p.ClientSecret, p.Auth
@@ -60,7 +64,7 @@ func (s *site) provider(ctx context.Context) (*grant.Endpoint, error) {
 	if as.Scopes == nil {
 		as.Scopes = []string{"openid", "offline_access"}
 	}
-	if p.Issuer != "" && (md.TokenEndpoint == "" || md.AuthorizationEndpoint == "") {
+	if p.Issuer != "" && needed {
 		found, err := s.m.discover(ctx, s, &as, lookup{})
 		if err != nil {
 			return nil, err
