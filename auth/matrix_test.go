@@ -124,18 +124,6 @@ func TestA15OnlyItsOwnTokens(t *testing.T) {
 	}
 }
 
-// TestA22NoPassthrough looks for what came from the client of plait: nothing of it goes to a server.
-func TestA22NoPassthrough(t *testing.T) {
-	w := newWorld(t, 1)
-	server := remote("api", w.url(0), nil)
-	p := newProcess(t, folder(t))
-	p.mustSignIn(server)
-	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://other.invalid/mcp", strings.NewReader("{}"))
-	if got := works(t, p.client(server), w.url(0)); !strings.HasPrefix(got, "access-") || r.Header.Get("Authorization") != "" {
-		t.Errorf("the server got %q", got)
-	}
-}
-
 // TestM31RefusedToken has a server refuse a token that should be good: that one is renewed, once for all who ask.
 func TestM31RefusedToken(t *testing.T) {
 	w := newWorld(t, 1)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
@@ -114,6 +115,26 @@ func parityShared(t *testing.T) {
 	}
 	if ids := r.header("Mcp-Session-Id"); len(ids) != 2 || r.count("initialize") != 1 {
 		t.Errorf("sessions %q, %d times initialize; want one", ids, r.count("initialize"))
+	}
+}
+
+// TestA22NoPassthrough has a client show credentials of its own: no server gets anything of them.
+func TestA22NoPassthrough(t *testing.T) {
+	t.Parallel()
+	short(t)
+	r := serveRemote(t, nil)
+	base, _ := listen(t, nil, "connect", r.mcp(), "--listen", ":0", "--header", "Authorization: Bearer of-plait")
+	c, err := client.NewStreamableHttpClient(base+"/mcp", transport.WithHTTPHeaders(map[string]string{
+		"Authorization": "Bearer of-the-client", "Cookie": "session=of-the-client", "X-Api-Key": "of-the-client",
+	}))
+	echoes(t, comeIn(t, c, err), "over HTTP")
+	if got := r.header("Authorization"); !cmp.Equal(got, []string{"Bearer of-plait"}) {
+		t.Errorf("the server got the credentials %q", got)
+	}
+	for _, name := range []string{"Cookie", "X-Api-Key"} {
+		if got := r.header(name); !cmp.Equal(got, []string{""}) {
+			t.Errorf("the server got %s %q", name, got)
+		}
 	}
 }
 
