@@ -26,23 +26,6 @@ import (
 	"github.com/plait-mcp/plait/config"
 )
 
-// fleetSize is how many processes share one sign-in.
-const fleetSize = 12
-
-// fleetTime is how long the processes call with tokens that live for two seconds; PLAIT_TEST_FLEET sets it.
-func fleetTime(t *testing.T) time.Duration {
-	t.Helper()
-	text := os.Getenv("PLAIT_TEST_FLEET")
-	if text == "" {
-		return 10 * time.Second
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 // report is what a member of the fleet says, a line each.
 type report struct {
 	Ready  bool // the first call worked
@@ -164,10 +147,10 @@ type fleet struct {
 // launch starts the processes at the same time.
 func launch(t *testing.T, server string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, opened: make(chan url.Values, 2*fleetSize)}
+	f := &fleet{t: t, opened: make(chan url.Values, 2*authtest.FleetSize)}
 	browser := serve(t, func(_ http.ResponseWriter, r *http.Request) { f.opened <- r.URL.Query() })
 	dir, port := folder(t), freePort(t)
-	for range fleetSize {
+	for range authtest.FleetSize {
 		cmd := program(t, "sail", dir, server, port, browser.URL)
 		in, err := cmd.StdinPipe()
 		if err != nil {
@@ -344,7 +327,7 @@ func TestFleetShortTokens(t *testing.T) {
 	begin, before := time.Now(), as.Stats(t).Token
 	f.tell("go")
 	select {
-	case <-time.After(fleetTime(t)):
+	case <-time.After(authtest.FleetTime(t, 10*time.Second)):
 	case <-t.Context().Done():
 	}
 	f.tell("stop")

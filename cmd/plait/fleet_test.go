@@ -18,23 +18,6 @@ import (
 	"github.com/plait-mcp/plait/auth/authtest"
 )
 
-// armadaSize is how many processes of plait share one sign-in: a dozen clients that a person has open.
-const armadaSize = 12
-
-// fleetTime is how long the fleet calls with tokens that live for two seconds; PLAIT_TEST_FLEET sets it.
-func fleetTime(t *testing.T) time.Duration {
-	t.Helper()
-	text := os.Getenv("PLAIT_TEST_FLEET")
-	if text == "" {
-		return 20 * time.Second
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 // armada is processes of plait of one user, each with a client, before one server behind an authorization server.
 type armada struct {
 	t       *testing.T
@@ -65,7 +48,7 @@ func launch(t *testing.T, settings ...string) *armada {
 	}
 	env := append(homeIn(filepath.Join(dir, "home")), "BROWSER="+browser, "FLEET_TABS="+f.tabs, "CI=", "PLAIT_LOG=debug")
 	port := strconv.Itoa(freePort(t))
-	for range armadaSize {
+	for range authtest.FleetSize {
 		c := startPlait(t, env, "connect", f.as.URL, port)
 		go c.read()
 		f.members = append(f.members, c)
@@ -197,7 +180,7 @@ func (f *armada) came() int {
 func TestFleet(t *testing.T) {
 	f := launch(t, "AS_TTL=3600")
 	pid, link := f.tab()
-	until(t, "all to wait for the sign-in", func() bool { return f.as.Refused() >= 2*armadaSize }) // initialize, and the look at the challenge
+	until(t, "all to wait for the sign-in", func() bool { return f.as.Refused() >= 2*authtest.FleetSize }) // initialize, and the look at the challenge
 	f.kill(pid)
 	f.visit(link)
 	f.ready()
@@ -231,7 +214,7 @@ func TestFleetShortTokens(t *testing.T) {
 	before, begin := f.as.Stats(t).Token, time.Now()
 	stop := f.call()
 	select {
-	case <-time.After(fleetTime(t)):
+	case <-time.After(authtest.FleetTime(t, 20*time.Second)):
 	case <-t.Context().Done():
 	}
 	stop()
