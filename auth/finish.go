@@ -60,7 +60,7 @@ func (m *Manager) settle(ctx context.Context, e *errand, sites []*site, t *grant
 	}
 	rec.take(resources[0], t)
 	if t.Refresh == "" {
-		m.log.Info("the authorization server issues no refresh token: somebody has to sign in again when this token is over",
+		m.log.Info("the authorization server issues no refresh token, so that somebody has to sign in again when this token is over",
 			"identity", s.identity.Name, "expires", t.Expires, "next", "offlineAccess: always may help")
 	}
 	return m.establish(ctx, e, sites, rec)
