@@ -1,8 +1,9 @@
 // Package authtool is the MCP server of the tool plait_auth, by which a client sees who is signed in and gets links
 // to sign in.
 //
-// It is an mcp-go server inside the process, which plait mounts as it does any other (transport.Local). It never opens
-// a browser: the link is for the person to open.
+// It is a server inside the process, which plait mounts as it does any other (transport.Local), with the types of mcp-go
+// and not with its server: that package compiles JSON schemas when the program starts, which would cost every start of
+// plait 6 ms and 1.7 MB. It never opens a browser: the link is for the person to open.
 package authtool
 
 import (
@@ -12,10 +13,11 @@ import (
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 
 	"github.com/plait-mcp/plait/aggregator"
 	"github.com/plait-mcp/plait/auth"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
+	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
 // SignIns is what the tool tells of. *aggregator.Aggregator has it.
@@ -29,13 +31,16 @@ type SignIns interface {
 
 // Server is the server. Any goroutine may use it.
 type Server struct {
-	mcp *server.MCPServer
+	signIns SignIns
+	version string
 }
 
 // New returns the server of a plait of that version.
-func New(signIns SignIns, version string) *Server {
-	s := server.NewMCPServer(aggregator.LoginTool, version, server.WithToolCapabilities(false), server.WithRecovery())
-	s.AddTool(mcp.NewTool(aggregator.LoginTool,
+func New(signIns SignIns, version string) *Server { return &Server{signIns, version} }
+
+// tool describes the tool.
+func tool() mcp.Tool {
+	return mcp.NewTool(aggregator.LoginTool,
 		mcp.WithTitleAnnotation("Sign-ins"),
 		mcp.WithDescription("Some tools work only after the user has signed in to their server. Without arguments this "+
 			"lists who is signed in where. With a server it returns a link: show it to the user, who opens it in a browser. "+
@@ -45,26 +50,46 @@ func New(signIns SignIns, version string) *Server {
 		mcp.WithDestructiveHintAnnotation(false),
 		mcp.WithIdempotentHintAnnotation(true),
 		mcp.WithOpenWorldHintAnnotation(true),
-	), func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		if name := r.GetString("server", ""); name != "" {
-			return signIn(ctx, signIns, name), nil
-		}
-		return list(ctx, signIns), nil
-	})
-	return &Server{s}
+	)
 }
 
 // Handle implements transport.Local.
 func (s *Server) Handle(ctx context.Context, message []byte) []byte {
-	answer := s.mcp.HandleMessage(ctx, message)
-	if answer == nil {
+	m, err := jsonrpc.Parse(message)
+	if err != nil || m.Kind() != jsonrpc.Request {
 		return nil
 	}
-	text, err := json.Marshal(answer)
-	if err != nil {
-		return nil
+	result, err := json.Marshal(s.serve(ctx, m))
+	if err != nil || string(result) == "null" {
+		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeMethodNotFound, "%s is not served here", m.Method())).Bytes()
 	}
-	return text
+	return jsonrpc.Result(m.ID(), result).Bytes()
+}
+
+// serve returns the result of a request, nil for one that is not known.
+func (s *Server) serve(ctx context.Context, m *jsonrpc.Message) any {
+	switch m.Method() {
+	case protocol.Initialize:
+		version, _ := jsonrpc.GetString(m.Params(), "protocolVersion")
+		result := mcp.InitializeResult{
+			ProtocolVersion: protocol.Negotiate(version),
+			ServerInfo:      mcp.Implementation{Name: aggregator.LoginTool, Version: s.version},
+		}
+		result.Capabilities.Tools = &struct {
+			ListChanged bool `json:"listChanged,omitempty"`
+		}{}
+		return result
+	case protocol.Ping:
+		return struct{}{}
+	case protocol.Tools.Method():
+		return mcp.ListToolsResult{Tools: []mcp.Tool{tool()}}
+	case protocol.ToolsCall:
+		if name, _ := jsonrpc.GetString(m.Params(), "arguments", "server"); name != "" {
+			return signIn(ctx, s.signIns, name)
+		}
+		return list(ctx, s.signIns)
+	}
+	return nil
 }
 
 // list tells who is signed in where.
