@@ -83,8 +83,7 @@ func plaitProgram(tb testing.TB) string {
 }
 
 // testEnv is the environment of the programs in tests: a home of their own, somebody who watches wherever the tests run,
-// and no second of waiting at the end
-// under the race detector.
+// and no second of waiting at the end under the race detector.
 func testEnv(tb testing.TB) []string {
 	tb.Helper()
 	return append(append(os.Environ(), homeIn(tb.TempDir())...), "GORACE=atexit_sleep_ms=0", "NO_COLOR=1", "CI=")
