@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -19,8 +18,12 @@ const (
 	lockPause = 20 * time.Millisecond
 )
 
-// plainName is what a file can be named after on every platform. The locks of the store itself begin with a dot.
-var plainName = regexp.MustCompile(`^\.?[a-z0-9][a-z0-9_-]{0,99}$`)
+// isPlain reports whether a file can be named so on every platform. The locks of the store itself begin with a dot.
+func isPlain(name string) bool {
+	const letters, longest = "abcdefghijklmnopqrstuvwxyz0123456789", 100
+	name = strings.TrimPrefix(name, ".")
+	return name != "" && len(name) <= longest && strings.Contains(letters, name[:1]) && strings.Trim(name, letters+"_-") == ""
+}
 
 // Names of locks of the store itself.
 const (
@@ -112,7 +115,7 @@ func (l *locks) file(name string) (*flock.Flock, error) {
 	if err := l.folder.make(locksFolder); err != nil {
 		return nil, err
 	}
-	if !plainName.MatchString(name) {
+	if !isPlain(name) {
 		name = "x-" + Key(name)
 	}
 	path := filepath.Join(l.folder.path(locksFolder), name+".lock")

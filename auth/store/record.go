@@ -8,21 +8,24 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
-// hexKey is a key that names its file itself. Others are hashed, for they may be of any length and tell something.
-var hexKey = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
+// namesItself reports whether a file is named after a key as it is. Other keys are hashed, for they may be of any length
+// and tell something.
+func namesItself(key string) bool {
+	const shortest, longest = 16, 64
+	return len(key) >= shortest && len(key) <= longest && strings.Trim(key, "0123456789abcdef") == ""
+}
 
 // hashedPrefix begins the name of a file whose key is in the record only.
 const hashedPrefix = "h-"
 
 // fileName returns the name of a record's file.
 func fileName(kind Kind, key string) string {
-	if !hexKey.MatchString(key) {
+	if !namesItself(key) {
 		key = hashedPrefix + Key(key)
 	}
 	return string(kind) + "/" + key + suffix
