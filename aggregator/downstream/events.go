@@ -1,6 +1,7 @@
 package downstream
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -24,18 +25,43 @@ type response struct {
 
 	control *http.ResponseController
 	err     error // of the first write that failed; nothing is written after it
+
+	intake  intake   // the body of the request
+	status  int      // 0 before there is one
+	sent    int64    // bytes
+	session *session // that serves the request, nil for none
+	methods []string // that the request brought, if somebody wants to know
 }
 
-func newResponse(w http.ResponseWriter) *response {
-	return &response{ResponseWriter: w, control: http.NewResponseController(w)}
+func newResponse(w http.ResponseWriter, r *http.Request) *response {
+	out := &response{ResponseWriter: w, control: http.NewResponseController(w), intake: intake{ReadCloser: r.Body}}
+	r.Body = &out.intake
+	return out
 }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *response) WriteHeader(status int) {
+	w.status = cmp.Or(w.status, status)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (w *response) Write(p []byte) (int, error) {
+	w.status = cmp.Or(w.status, http.StatusOK)
+	n, err := w.ResponseWriter.Write(p)
+	w.sent += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach what it controls.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // put writes a text.
 func (w *response) put(p []byte) {
 	for len(p) > 0 && w.err == nil {
 		n := min(len(p), chunk)
 		_ = w.control.SetWriteDeadline(time.Now().Add(slowest)) // what cannot do that has none
-		_, w.err = w.Write(p[:n])                               //nolint:gosec // JSON or events, which no browser takes for a page
+		_, w.err = w.Write(p[:n])
 		p = p[n:]
 	}
 }

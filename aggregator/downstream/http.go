@@ -38,6 +38,12 @@ type HTTPOptions struct {
 	Idle     time.Duration // after which a session that nobody uses is ended; 0 for 30 minutes
 	Lifetime time.Duration // after which any session is ended; 0 for 24 hours
 	Replay   int64         // bytes of messages that a session keeps for a client that comes back; 0 for 1 MiB
+	Drain    time.Duration // that calls in flight get when the front ends; 0 for 10 seconds
+
+	// Ops serves /healthz, /readyz and /metrics, after Host, Origin and, for /metrics, the token were checked; nil: nobody does.
+	Ops http.Handler
+	// Access is told of every request when it has ended; nil: nobody is. It is called by many goroutines at a time.
+	Access func(Access)
 }
 
 func (o *HTTPOptions) complete() {
@@ -49,6 +55,7 @@ func (o *HTTPOptions) complete() {
 	o.Idle = cmp.Or(o.Idle, 30*time.Minute)       //nolint:mnd // documented
 	o.Lifetime = cmp.Or(o.Lifetime, 24*time.Hour) //nolint:mnd // documented
 	o.Replay = cmp.Or(o.Replay, 1<<20)            //nolint:mnd // documented
+	o.Drain = cmp.Or(o.Drain, 10*time.Second)     //nolint:mnd // documented
 }
 
 // hesitation is how long a session may stay unused that has done nothing but initialize.
@@ -63,6 +70,8 @@ type HTTP struct {
 	life    func() context.Context
 	end     context.CancelFunc
 	work    sync.WaitGroup // the sweeper, and sessions that are being ended
+
+	counters counters
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -86,12 +95,21 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 
 // ServeHTTP implements http.Handler.
 func (h *HTTP) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	w := newResponse(out)
+	w := newResponse(out, r)
+	defer h.account(w, r, time.Now())
 	principal, no := h.guard.admit(w, r)
-	if no != nil {
+	switch {
+	case no != nil:
 		h.refuse(w, r, no.status, no.reason)
-		return
+	case h.options.Ops != nil && isOps(r.URL.Path):
+		h.options.Ops.ServeHTTP(w, r)
+	default:
+		h.route(w, r, principal)
 	}
+}
+
+// route finds who serves a request.
+func (h *HTTP) route(w *response, r *http.Request, principal string) {
 	var methods map[string]func(w *response, r *http.Request, principal string)
 	switch path := r.URL.Path; {
 	case path == h.options.Path:
@@ -156,6 +174,7 @@ func (h *HTTP) open(principal string) (*session, error) {
 	h.count++
 	h.work.Add(1) // until it has ended
 	h.mu.Unlock()
+	h.counters.opened.Add(1)
 	return newSession(h.life(), rand.Text(), principal, &h.options), nil
 }
 

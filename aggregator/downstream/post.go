@@ -134,6 +134,7 @@ func (h *HTTP) initialize(w *response, r *http.Request, principal string, m *jso
 		return
 	}
 	s.version, _ = jsonrpc.GetString(a.Result(), "protocolVersion")
+	w.session = s
 	h.publish(s)
 	w.Header().Set(sessionHeader, s.id)
 	w.json(http.StatusOK, answer)
@@ -161,6 +162,7 @@ func (h *HTTP) sessionOf(w *response, r *http.Request, principal string) *sessio
 		h.refuse(w, r, http.StatusNotFound, "there is no such session; send initialize to begin another")
 		return nil
 	}
+	w.session = s
 	return s
 }
 
@@ -193,6 +195,7 @@ func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
 	}
 	m, err := a.Message()
 	if err == nil {
+		h.note(w, m)
 		return m
 	}
 	bad := malformed(err)

@@ -106,9 +106,10 @@ func (p *peer) Close() { close(p.closed) }
 
 // rig is a front under test.
 type rig struct {
-	t    *testing.T
-	url  string
-	http *http.Client
+	t     *testing.T
+	url   string
+	http  *http.Client
+	front *HTTP
 
 	mu    sync.Mutex
 	peers []*peer
@@ -132,8 +133,8 @@ func start(t *testing.T, o HTTPOptions) *rig {
 	r.url = "http://" + l.Addr().String()
 	ctx, end := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	h := NewHTTP(ctx, o)
-	go func() { ended <- h.Serve(ctx, l) }()
+	r.front = NewHTTP(ctx, o)
+	go func() { ended <- r.front.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		r.http.CloseIdleConnections()
 		end()

@@ -24,7 +24,7 @@ func (h *HTTP) sse(w *response, r *http.Request, principal string) {
 		return
 	}
 	defer h.drop(s)
-	s.single = true
+	w.session, s.single = s, true
 	defer s.enter()()
 	reader := newReader()
 	st, err := s.listen(reader)
@@ -44,6 +44,7 @@ func (h *HTTP) message(w *response, r *http.Request, principal string) {
 		h.refuse(w, r, http.StatusNotFound, "there is no such session; GET "+ssePath+" begins one")
 		return
 	}
+	w.session = s
 	m := h.read(w, r)
 	if m == nil {
 		return
