@@ -146,7 +146,7 @@ func TestA21NoConfusedDeputy(t *testing.T) {
 	link := readTold(t, e.Data).Elicitations[0].URL
 	page := authtest.Visit(t, link)
 	_, host, _ := strings.Cut(front[0].Issuer, "://")
-	for _, want := range []string{"a", host, "mcp:read"} {
+	for _, want := range []string{"Sign in to a<", host, "mcp:read"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %s:\n%s", want, page)
 		}

@@ -241,15 +241,15 @@ func (w *world) answerToken(r *http.Request) (int, any) {
 // issue makes tokens. w is locked.
 func (w *world) issue(resource, scope string, refreshable bool) object {
 	w.n++
-	answer := object{"access_token": fmt.Sprintf("access-%d-canary", w.n), "token_type": "Bearer"}
-	w.access[fmt.Sprintf("access-%d-canary", w.n)] = resource
-	w.scopes[fmt.Sprintf("access-%d-canary", w.n)] = scope
+	name := fmt.Sprintf("%d-canary-of-%s", w.n, w.as.Listener.Addr()) // no other world issues the same
+	access, refresh := "access-"+name, "refresh-"+name
+	answer := object{"access_token": access, "token_type": "Bearer"}
+	w.access[access], w.scopes[access] = resource, scope
 	if w.lifetime > 0 {
 		answer["expires_in"] = w.lifetime
 	}
 	if refreshable {
-		answer["refresh_token"] = fmt.Sprintf("refresh-%d-canary", w.n)
-		w.refresh[fmt.Sprintf("refresh-%d-canary", w.n)] = true
+		answer["refresh_token"], w.refresh[refresh] = refresh, true
 	}
 	if scope != "" {
 		answer["scope"] = scope

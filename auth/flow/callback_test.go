@@ -253,8 +253,12 @@ func TestB6IssOfResponse(t *testing.T) {
 				for _, iss := range row.iss {
 					pairs = append(pairs, "iss", iss)
 				}
+				before := r.exchanged()
 				got := visit(t, answer(p, pairs...))
 				err := wait(t, f)
+				if used := r.exchanged() != before; used != (row.accepted && kind == "code") {
+					t.Errorf("the code went to the token endpoint: %t", used)
+				}
 				_, foreign := errors.AsType[*flow.IssuerError](err)
 				response, answered := errors.AsType[*flow.ResponseError](err)
 				switch {
