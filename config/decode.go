@@ -66,6 +66,10 @@ func (l *loader) fill(ctx context.Context, value any, to reflect.Value) {
 			to.Set(reflect.ValueOf(l.commandLine(ctx, l.leaves[value])))
 			return
 		}
+		if to.Type() == reflect.TypeFor[ServeAuth]() {
+			to.Set(reflect.ValueOf(l.authWord(ctx, l.leaves[value])))
+			return
+		}
 		if scalar := l.scalar(ctx, l.leaves[value], to.Type()); scalar != nil {
 			to.Set(reflect.ValueOf(scalar).Convert(to.Type()))
 		}

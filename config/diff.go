@@ -163,7 +163,7 @@ func differences(name string, v, w reflect.Value) []string {
 		return nil
 	case v.Type() == reflect.TypeFor[*Identity]():
 		return identityDifferences(name, v, w)
-	case v.Kind() == reflect.Struct:
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[ServeAuth]():
 		var keys []string
 		for f := range v.Type().Fields() {
 			keys = append(keys, differences(join(name, f.Tag.Get("koanf")), v.FieldByIndex(f.Index), w.FieldByIndex(f.Index))...)

@@ -34,7 +34,7 @@
 //	    listen: 127.0.0.1:8080
 //	    path: /mcp
 //	    sse: true                 # /sse and /message as well
-//	    auth: {bearer: ""}        # a token that every client has to send
+//	    auth: none                # bearer: a token that plait makes; {bearer: "${TOKEN}"}: this one
 //	    tls: {cert: "", key: ""}  # PEM files
 //	    allowedOrigins: []        # of web pages, besides those of this machine
 //	    allowedHosts: []          # names that requests may be sent to, besides those of this machine

@@ -39,14 +39,15 @@ func isPlainSecret(s, key string) bool {
 	return len(s) >= long && entropy(s) >= random
 }
 
-// isWrittenSecret tells whether a text without a reference stands where an identity or the credentials have a secret.
+// isWrittenSecret tells whether a text without a reference stands where an identity, the credentials or the endpoint have
+// a secret.
 func isWrittenSecret(s string, t reflect.Type, key string) bool {
 	if t != reflect.TypeFor[Secret]() || s == "" || strings.Contains(s, "${") {
 		return false
 	}
 	keys := strings.Split(key, separator)
 	switch parent := keys[len(keys)-2]; {
-	case keys[0] != "identities" && keys[0] != "credentials", parent == "authorizeParams", parent == "tokenParams":
+	case !slices.Contains([]string{"identities", "credentials", "serve"}, keys[0]), parent == "authorizeParams", parent == "tokenParams":
 		return false
 	case parent == "headers":
 		name := strings.ToLower(keys[len(keys)-1])

@@ -121,6 +121,10 @@ func (g *generator) value(t reflect.Type, key string, initial reflect.Value, m m
 		return g.define("defaults", g.structure(t, reflect.ValueOf(serverDefaults{*defaultEntry("")}), slices.DeleteFunc(fieldNames(t), isDefault)))
 	case t == reflect.TypeFor[identityChoice]():
 		return g.identityChoice()
+	case t == reflect.TypeFor[ServeAuth]():
+		return &schema{AnyOf: []*schema{
+			{Enum: []any{authNone, authBearer}}, {Type: []string{jsonString}, Pattern: variablePattern}, g.structure(t, initial, nil),
+		}}
 	case t == reflect.TypeFor[ClientAuth](), t == reflect.TypeFor[Assertion]():
 		return g.define(strings.ToLower(t.Name()[:1])+t.Name()[1:], g.structure(t, reflect.Value{}, nil))
 	case t == reflect.TypeFor[*IdentityProvider]():

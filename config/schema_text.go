@@ -85,16 +85,16 @@ func serveMeanings() map[string]map[string]meaning {
 	return map[string]map[string]meaning{
 		"Serve": {"http": says("an HTTP endpoint for many clients")},
 		"ServeHTTP": {
-			"listen":         says("where it listens, host:port, or :port for this machine; beyond this machine it needs auth, or --insecure").or("nowhere"),
+			"listen":         says("where it listens, host:port, or :port for this machine; beyond this machine it needs auth and tls, or --insecure").or("nowhere"),
 			"path":           says("the path of Streamable HTTP"),
 			"sse":            says("serve HTTP with SSE as well, at /sse and /message"),
-			"auth":           says("what a client has to show"),
+			"auth":           says("what a client has to show: none, bearer for a token that plait makes (see plait serve --print-token), or {bearer: TOKEN}").or("none"),
 			"tls":            says("the certificate, read again when it changes; without one it is plain HTTP"),
 			"allowedOrigins": says("origins of web pages that may use it, besides those of this machine").or("none"),
 			"allowedHosts":   says("names that requests may be sent to, besides those of this machine").or("none"),
 			"limits":         says("how many sessions there are, and for how long"),
 		},
-		"ServeAuth": {"bearer": says("a token that every client has to send").or("none")},
+		"ServeAuth": {"bearer": says("this token, such as ${TOKEN}").or("none")},
 		"ServeTLS": {
 			"cert": says("PEM file of the certificate").or("none"),
 			"key":  says("PEM file of its key").or("none"),

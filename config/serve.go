@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/url"
@@ -27,10 +28,17 @@ type ServeHTTP struct {
 	Limits         ServeLimits `koanf:"limits"`         //
 }
 
-// ServeAuth says what a client has to show.
+// ServeAuth says what a client has to show: nothing, or a token. In the file it may be one of the words none and bearer.
 type ServeAuth struct {
-	Bearer Secret `koanf:"bearer"` // "" for nothing
+	Generated bool   `koanf:"-"`      // a token that plait makes, and keeps where the sign-ins are; Bearer is "" then
+	Bearer    Secret `koanf:"bearer"` // this token, "" for none
 }
+
+// Words for a ServeAuth.
+const (
+	authNone   = "none"
+	authBearer = "bearer"
+)
 
 // ServeTLS is the certificate of the endpoint. Both are absolute or both are "".
 type ServeTLS struct {
@@ -80,7 +88,7 @@ func (l *loader) checkServe(cfg *Config) {
 		l.fault(at("path"), IDValue, fmt.Sprintf("%q is served for something else", s.Path), "write another path, such as /mcp")
 	}
 	for i, origin := range s.AllowedOrigins {
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "" || strings.Contains(u.Host, "*") || u.RawQuery != "" || u.User != nil {
 			l.fault(at("allowedOrigins", strconv.Itoa(i)), IDValue, fmt.Sprintf("%q is not an origin", origin), "write scheme://host, such as https://app.example.com")
 		}
 	}
@@ -89,8 +97,35 @@ func (l *loader) checkServe(cfg *Config) {
 			l.fault(at("allowedHosts", strconv.Itoa(i)), IDValue, fmt.Sprintf("%q is not a host", host), "write a name such as mcp.example.com, or name:port")
 		}
 	}
+	l.checkToken(s.Auth.Bearer, at("auth", "bearer"))
 	l.checkCertificate(&s.TLS, at)
 	l.checkServeLimits(s.Limits, func(key string) place { return at("limits", key) })
+}
+
+// authWord returns what a word that stands for a ServeAuth means.
+func (l *loader) authWord(ctx context.Context, v leaf) ServeAuth {
+	word, ok := l.expanded(ctx, v.node, v.at)
+	if ok && word != authNone && word != authBearer {
+		l.report(v.at, IDChoice, fmt.Sprintf("%q is neither none nor bearer", v.at.source), "write none, bearer for a token that plait makes, or {bearer: TOKEN}")
+	}
+	return ServeAuth{Generated: word == authBearer}
+}
+
+// shortToken is the length of a token that may be guessed.
+const shortToken = 16
+
+// checkToken checks a token that clients have to send (RFC 6750, section 2.1). Nothing of it is shown.
+func (l *loader) checkToken(token Secret, where place) {
+	given := l.isGiven("serve", "http", "auth", "bearer") && !l.isBroken("serve", "http", "auth", "bearer")
+	switch text := token.Reveal(); {
+	case !given:
+	case text == "":
+		l.fault(where, IDValue, "is empty", "write a token, auth: bearer for one that plait makes, or auth: none")
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		l.fault(where, IDHeader, "has characters that cannot be sent", "write letters, digits and -._~+/=")
+	case len(text) < shortToken:
+		l.warn(where, IDWeakToken, "is so short that it can be guessed", fmt.Sprintf("write %d characters at least, or auth: bearer for one that plait makes", shortToken))
+	}
 }
 
 func (l *loader) checkCertificate(t *ServeTLS, at func(...string) place) {

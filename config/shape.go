@@ -24,7 +24,7 @@ func (l *loader) shape(n *tree.Node, t reflect.Type, at place) any {
 	switch {
 	case t.Kind() == reflect.Interface:
 		return l.hold(n, at)
-	case t == reflect.TypeFor[Glob]():
+	case t == reflect.TypeFor[Glob](), t == reflect.TypeFor[ServeAuth]() && n.Kind == tree.Text:
 		return l.leaf(n, t, at)
 	case t.Kind() == reflect.Struct:
 		return l.structure(n, t, at)
@@ -38,7 +38,11 @@ func (l *loader) shape(n *tree.Node, t reflect.Type, at place) any {
 }
 
 func (l *loader) structure(n *tree.Node, t reflect.Type, at place) any {
-	if !l.isKind(n, tree.Map, "a map", at) {
+	noun := "a map"
+	if t == reflect.TypeFor[ServeAuth]() {
+		noun = "none, bearer or {bearer: TOKEN}"
+	}
+	if !l.isKind(n, tree.Map, noun, at) {
 		return nil
 	}
 	values := map[string]any{}
@@ -118,7 +122,7 @@ func (l *loader) fits(n *tree.Node, t reflect.Type) bool {
 		return n.Kind == tree.Bool
 	case isText && (t == reflect.TypeFor[fileList]() || t == reflect.TypeFor[CommandLine]() || t == reflect.TypeFor[identityChoice]()):
 		return true
-	case isText && t == reflect.TypeFor[candidate]():
+	case isText && (t == reflect.TypeFor[candidate]() || t == reflect.TypeFor[ServeAuth]()):
 		return true
 	case t.Kind() == reflect.Slice:
 		return n.Kind == tree.List && !slices.ContainsFunc(n.Items, func(item *tree.Node) bool { return !l.fits(item, t.Elem()) })
