@@ -4,20 +4,30 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 )
 
-// conformanceServers is how many scenarios for servers of 2025-11-25 the suite has.
-const conformanceServers = 33
+// conformanceSuites are the versions of the official suite that judge servers, and how many scenarios each has for those of
+// 2025-11-25.
+var conformanceSuites = map[string]struct {
+	name      string // of the npm package
+	args      []string
+	scenarios int
+}{
+	"0.2.0-alpha.12": {"@modelcontextprotocol/conformance", []string{"--spec-version", "2025-11-25"}, 33},
+	"0.1.16":         {"conformance-0.1.16", nil, 32},
+}
 
-// TestConformanceServer lets the official suite judge plait's listener in front of the server that the official Go SDK
+// conformancePassed is the verdict on a scenario. That of polling judges nothing where a server lets its streams be.
+var conformancePassed = regexp.MustCompile(`(?m)^✓ (\S+: [1-9]\d*|server-sse-polling: \d+) passed, 0 failed`)
+
+// TestConformanceServer lets the official suites judge plait's listener in front of the server that the official Go SDK
 // has for that, over each wire.
 func TestConformanceServer(t *testing.T) {
 	t.Parallel()
 	node := nodeJS(t, 22)
-	suite := npmFile(t, "@modelcontextprotocol/conformance", "dist", "index.js")
 	everything := conformanceEverything(t)
 	port := startServer(t, func(port string) (cmd *exec.Cmd, listens string) {
 		address := "127.0.0.1:" + port
@@ -25,28 +35,28 @@ func TestConformanceServer(t *testing.T) {
 		cmd.Env = testEnv(t)
 		return cmd, "listening at " + address
 	})
-	for wire, server := range map[string]map[string]any{
-		"http":  {"url": "http://127.0.0.1:" + strconv.Itoa(port) + "/mcp", "prefix": ""},
-		"stdio": {"command": everything, "prefix": ""},
+	serve := func(server map[string]any) []string {
+		server["prefix"] = ""
+		return []string{"serve", "--stdio=false", "--http", ":0", "--config", configFile(t, map[string]any{"everything": server})}
+	}
+	for wire, args := range map[string][]string{
+		"http":  serve(map[string]any{"url": "http://127.0.0.1:" + strconv.Itoa(port) + "/mcp"}),
+		"stdio": serve(map[string]any{"command": everything}),
 	} {
-		t.Run(wire, func(t *testing.T) {
-			t.Parallel()
-			file := configFile(t, map[string]any{"everything": server})
-			base, _ := listen(t, nil, "serve", "--stdio=false", "--http", ":0", "--config", file)
-			p := newProgram(t, testEnv(t), node, suite, "server", "--url", base+"/mcp", "--suite", "all", "--spec-version", "2025-11-25",
-				"--output-dir", t.TempDir())
-			p.run()
-			p.check(t)
-			passed := 0
-			for line := range strings.Lines(p.stdout.String()) {
-				if strings.HasPrefix(line, "✓ ") && strings.Contains(line, ", 0 failed") {
-					passed++
+		base, _ := listen(t, nil, args...)
+		for version, suite := range conformanceSuites {
+			t.Run(wire+"/"+version, func(t *testing.T) {
+				t.Parallel()
+				p := newProgram(t, testEnv(t), append([]string{
+					node, npmFile(t, suite.name, "dist", "index.js"), "server", "--url", base + "/mcp", "--suite", "all", "--output-dir", t.TempDir(),
+				}, suite.args...)...)
+				p.run()
+				p.check(t)
+				if passed := len(conformancePassed.FindAll(p.stdout.Bytes(), -1)); passed != suite.scenarios {
+					t.Errorf("%d scenarios passed, want %d:\n%s", passed, suite.scenarios, p.stdout.Bytes())
 				}
-			}
-			if passed != conformanceServers {
-				t.Errorf("%d scenarios passed, want %d:\n%s", passed, conformanceServers, p.stdout.Bytes())
-			}
-		})
+			})
+		}
 	}
 }
 
