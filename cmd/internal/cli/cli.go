@@ -69,7 +69,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetOut(a.env.Out)
 	root.SetErr(a.talk)
 	root.AddCommand(
-		newServe(a), newConnect(a), newDemo(a), newDemoServer(a), newValidate(a), newPlan(a), newSchema(a), newTools(a), newResources(a), newPrompts(a),
+		newServe(a), newConnect(a), newExpose(a), newDemo(a), newDemoServer(a), newValidate(a), newPlan(a), newSchema(a), newTools(a), newResources(a), newPrompts(a),
 		newComplete(a), newStatus(a), newReload(a), newExplain(a), newDoctor(a), newPreflight(a), newAuth(a), newVersion(a),
 		newAdd(a), newRemove(a), newEnable(a), newDisable(a), newImport(a), newLink(a), newUnlink(a), newSecrets(a),
 	)

@@ -160,10 +160,10 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	cfg, err := config.Parse(ctx, "plait.local.json", text, // local: nobody shares a command line
 		config.Options{LookupEnv: a.lenient(o.headers), Keyring: a.secrets()})
 	if err != nil {
-		return nil, asFlags(err, name)
+		return nil, asFlags(err, name, connectFlags)
 	}
 	if problems := cfg.Problems(); len(problems) > 0 {
-		return nil, asFlags(problems, name)
+		return nil, asFlags(problems, name, connectFlags)
 	}
 	cfg.Warnings = slices.DeleteFunc(cfg.Warnings, func(p config.Problem) bool { return p.ID == config.IDAnyIssuer })
 	o.nameIdentities(cfg)
@@ -308,8 +308,11 @@ func (a *app) lenient(headers []string) func(string) (string, bool) {
 	}
 }
 
+// keyFlag is the flag that a key, or all that begin with it, come from.
+type keyFlag struct{ key, flag string }
+
 // connectFlags are the flags that keys of the server come from.
-var connectFlags = []struct{ key, flag string }{
+var connectFlags = []keyFlag{
 	{"url", "URL"},
 	{"headers.", "--header "},
 	{"transport", "--transport"},
@@ -341,7 +344,7 @@ var connectFlags = []struct{ key, flag string }{
 }
 
 // asFlags says problems of the configuration in terms of the command line.
-func asFlags(err error, server string) error {
+func asFlags(err error, server string, flags []keyFlag) error {
 	problems, ok := err.(config.Problems) //nolint:errorlint // as Parse returns it
 	if !ok {
 		return err
@@ -350,7 +353,7 @@ func asFlags(err error, server string) error {
 	for _, p := range problems {
 		path := strings.TrimPrefix(strings.TrimPrefix(p.Path, "mcpServers."+server+"."), "identities."+server)
 		path = strings.TrimPrefix(path, ".")
-		for _, f := range connectFlags {
+		for _, f := range flags {
 			if rest, ok := strings.CutPrefix(path, f.key); ok {
 				path = strings.TrimRight(f.flag+rest, "[]0123456789")
 				break
