@@ -33,9 +33,9 @@ type exchange struct {
 	closed  bool // nothing is started any more
 }
 
-func newExchange(open func(jsonrpc.Sender) jsonrpc.Handler, out jsonrpc.Sender, log hclog.Logger) *exchange {
+func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, log hclog.Logger) *exchange {
 	return &exchange{
-		handler: open(out), out: out, log: log,
+		handler: handler, out: out, log: log,
 		running: map[jsonrpc.ID]context.CancelFunc{}, refusing: make(chan struct{}, maxRefusing),
 	}
 }

@@ -6,12 +6,12 @@ import (
 )
 
 // get opens a stream: the one for what belongs to no request, or one that the client comes back to.
-func (h *HTTP) get(w *response, r *http.Request, principal string) {
+func (h *HTTP) get(w *response, r *http.Request, c Client) {
 	if !accepts(r, eventType) {
 		h.refuse(w, r, http.StatusNotAcceptable, "the header Accept must allow text/event-stream")
 		return
 	}
-	s := h.sessionOf(w, r, principal)
+	s := h.sessionOf(w, r, c)
 	if s == nil {
 		return
 	}
@@ -41,8 +41,8 @@ func (h *HTTP) get(w *response, r *http.Request, principal string) {
 }
 
 // delete ends a session at the client's wish.
-func (h *HTTP) delete(w *response, r *http.Request, principal string) {
-	s := h.sessionOf(w, r, principal)
+func (h *HTTP) delete(w *response, r *http.Request, c Client) {
+	s := h.sessionOf(w, r, c)
 	if s == nil {
 		return
 	}

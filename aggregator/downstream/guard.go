@@ -128,6 +128,13 @@ func isLocal(r *http.Request) bool {
 	return err != nil || isLoopback(host)
 }
 
+// isForwarded reports whether something on the way says that it passes the request on for somebody else (RFC 7239).
+func isForwarded(r *http.Request) bool {
+	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}, func(name string) bool {
+		return r.Header.Get(name) != ""
+	})
+}
+
 func hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name

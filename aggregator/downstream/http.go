@@ -22,13 +22,21 @@ const (
 	resumeHeader  = "Last-Event-Id"
 )
 
-// HTTPOptions are what an HTTP front needs. The zero values of all that Options does not have stand for what the
-// comments say.
-type HTTPOptions struct {
-	Options
+// Client is who opened a session, and through which door. A session belongs to its Client: to any other it is unknown.
+type Client struct {
+	Profile   string // of Path/p/NAME; "" at Path
+	Principal string // as whom it came in
+	Local     bool   // it runs on this machine, as far as the connection tells
+}
 
-	Path string // of Streamable HTTP; "" for /mcp
-	SSE  bool   // serve /sse and /message as well (2024-11-05, HTTP with SSE)
+// HTTPOptions are what an HTTP front needs. The zero values of all after Log stand for what the comments say.
+type HTTPOptions struct {
+	Open  func(c Client, out jsonrpc.Sender) (jsonrpc.Handler, error) // makes a session; an error says why there is none: 404
+	Limit int64                                                       // bytes of a message
+	Log   hclog.Logger
+
+	Path string // of Streamable HTTP; "" for /mcp. Profiles are below it, at Path/p/NAME
+	SSE  bool   // serve /sse and /message as well, and /sse/p/NAME (2024-11-05, HTTP with SSE)
 
 	Bearer         config.Secret // what a client has to show; "" for nothing
 	AllowedHosts   []string      // names that a request may be sent to, besides those of this machine
@@ -104,28 +112,22 @@ func (h *HTTP) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	case h.options.Ops != nil && isOps(r.URL.Path):
 		h.options.Ops.ServeHTTP(w, r)
 	default:
-		h.route(w, r, principal)
+		h.route(w, r, Client{Principal: principal, Local: isLocal(r) && !isForwarded(r)})
 	}
 }
 
 // route finds who serves a request.
-func (h *HTTP) route(w *response, r *http.Request, principal string) {
-	var methods map[string]func(w *response, r *http.Request, principal string)
-	switch path := r.URL.Path; {
-	case path == h.options.Path:
-		methods = map[string]func(*response, *http.Request, string){"POST": h.post, "GET": h.get, "DELETE": h.delete}
-	case h.options.SSE && path == ssePath:
-		methods = map[string]func(*response, *http.Request, string){"GET": h.sse}
-	case h.options.SSE && path == messagePath:
-		methods = map[string]func(*response, *http.Request, string){"POST": h.message}
-	default:
+func (h *HTTP) route(w *response, r *http.Request, c Client) {
+	methods, profile := h.served(r.URL)
+	if methods == nil {
 		h.refuse(w, r, http.StatusNotFound, "nothing is served at this path; MCP is at "+h.options.Path)
 		return
 	}
+	c.Profile = profile
 	serve := methods[r.Method]
 	switch {
 	case serve != nil:
-		serve(w, r, principal)
+		serve(w, r, c)
 	case r.Method == http.MethodOptions:
 		preflight(w)
 	default:
@@ -161,7 +163,7 @@ func (h *HTTP) reject(w *response, r *http.Request, status int, answer jsonrpc.T
 const maxLogged = 100
 
 // open makes a session that nobody finds yet.
-func (h *HTTP) open(principal string) (*session, error) {
+func (h *HTTP) open(c Client) (*session, error) {
 	h.mu.Lock()
 	switch {
 	case h.closed:
@@ -174,9 +176,20 @@ func (h *HTTP) open(principal string) (*session, error) {
 	h.count++
 	h.work.Add(1) // until it has ended
 	h.mu.Unlock()
+	s, err := newSession(h.life(), rand.Text(), c, &h.options)
+	if err != nil {
+		h.leave()
+		return nil, &missingError{err}
+	}
 	h.counters.opened.Add(1)
-	return newSession(h.life(), rand.Text(), principal, &h.options), nil
+	return s, nil
 }
+
+// missingError says that what a session was asked for is not there.
+type missingError struct{ error }
+
+// Unwrap returns what Open said.
+func (e *missingError) Unwrap() error { return e.error }
 
 // publish lets clients find a session.
 func (h *HTTP) publish(s *session) {
@@ -185,11 +198,11 @@ func (h *HTTP) publish(s *session) {
 	h.sessions[s.id] = s
 }
 
-// find returns a session of the principal. Whose it is, and whether there is one, is told to nobody else.
-func (h *HTTP) find(id, principal string) *session {
+// find returns a session of the client. Whose it is, and whether there is one, is told to nobody else.
+func (h *HTTP) find(id string, c Client) *session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.sessions[id]; s != nil && s.principal == principal {
+	if s := h.sessions[id]; s != nil && s.client == c {
 		return s
 	}
 	return nil
@@ -214,6 +227,11 @@ func (h *HTTP) hide(s *session) bool {
 
 func (h *HTTP) bury(s *session) {
 	s.stop()
+	h.leave()
+}
+
+// leave counts a session out.
+func (h *HTTP) leave() {
 	h.mu.Lock()
 	h.count--
 	h.mu.Unlock()

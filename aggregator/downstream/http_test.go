@@ -174,11 +174,19 @@ func TestHTTPEndsSessions(t *testing.T) {
 
 // TestHTTPPrincipal has a session id be of no use to somebody who came in otherwise.
 func TestHTTPPrincipal(t *testing.T) {
-	h := NewHTTP(t.Context(), HTTPOptions{Options: Options{Open: nil}})
+	h := NewHTTP(t.Context(), HTTPOptions{})
 	defer h.Close()
-	h.publish(&session{id: "s", principal: holder})
-	if h.find("s", anybody) != nil || h.find("s", holder) == nil {
-		t.Error("a session is found by another principal")
+	owner := Client{Principal: holder, Profile: "work", Local: true}
+	h.publish(&session{id: "s", client: owner})
+	if h.find("s", owner) == nil {
+		t.Error("a session is not found by its client")
+	}
+	for _, other := range []Client{
+		{Principal: anybody, Profile: "work", Local: true}, {Principal: holder, Local: true}, {Principal: holder, Profile: "work"},
+	} {
+		if h.find("s", other) != nil {
+			t.Errorf("a session is found by %+v", other)
+		}
 	}
 	h.sessions = map[string]*session{}
 }

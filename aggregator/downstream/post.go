@@ -28,7 +28,7 @@ const (
 )
 
 // post takes a message of a client.
-func (h *HTTP) post(w *response, r *http.Request, principal string) {
+func (h *HTTP) post(w *response, r *http.Request, c Client) {
 	if !accepts(r, jsonType) || !accepts(r, eventType) {
 		h.refuse(w, r, http.StatusNotAcceptable, "the header Accept must allow application/json and text/event-stream")
 		return
@@ -38,10 +38,10 @@ func (h *HTTP) post(w *response, r *http.Request, principal string) {
 		return
 	}
 	if m.Method() == protocol.Initialize && r.Header.Get(sessionHeader) == "" {
-		h.initialize(w, r, principal, m)
+		h.initialize(w, r, c, m)
 		return
 	}
-	s := h.sessionOf(w, r, principal)
+	s := h.sessionOf(w, r, c)
 	if s == nil {
 		return
 	}
@@ -104,12 +104,12 @@ func (t *tail) whole() jsonrpc.Text {
 }
 
 // initialize opens a session.
-func (h *HTTP) initialize(w *response, r *http.Request, principal string, m *jsonrpc.Message) {
+func (h *HTTP) initialize(w *response, r *http.Request, c Client, m *jsonrpc.Message) {
 	if m.Kind() != jsonrpc.Request {
 		h.refuse(w, r, http.StatusBadRequest, "initialize is a request")
 		return
 	}
-	s, err := h.open(principal) //nolint:contextcheck // the session outlives the request
+	s, err := h.open(c) //nolint:contextcheck // the session outlives the request
 	if err != nil {
 		h.full(w, r, err)
 		return
@@ -142,12 +142,16 @@ func (h *HTTP) initialize(w *response, r *http.Request, principal string, m *jso
 
 // full says that no session can be opened.
 func (h *HTTP) full(w *response, r *http.Request, err error) {
+	if _, ok := errors.AsType[*missingError](err); ok {
+		h.refuse(w, r, http.StatusNotFound, err.Error())
+		return
+	}
 	w.Header().Set("Retry-After", "10")
 	h.refuse(w, r, http.StatusServiceUnavailable, err.Error())
 }
 
 // sessionOf returns the session that the request names, or refuses the request.
-func (h *HTTP) sessionOf(w *response, r *http.Request, principal string) *session {
+func (h *HTTP) sessionOf(w *response, r *http.Request, c Client) *session {
 	if version := r.Header.Get(versionHeader); version != "" && !protocol.Known(version) {
 		h.refuse(w, r, http.StatusBadRequest, "this protocol version is not served; send initialize and see which is")
 		return nil
@@ -157,7 +161,7 @@ func (h *HTTP) sessionOf(w *response, r *http.Request, principal string) *sessio
 		h.refuse(w, r, http.StatusBadRequest, "the header Mcp-Session-Id is missing; the first request is initialize")
 		return nil
 	}
-	s := h.find(id, principal)
+	s := h.find(id, c)
 	if s == nil || s.single {
 		h.refuse(w, r, http.StatusNotFound, "there is no such session; send initialize to begin another")
 		return nil

@@ -3,6 +3,7 @@ package downstream
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -111,20 +112,25 @@ type rig struct {
 	http  *http.Client
 	front *HTTP
 
-	mu    sync.Mutex
-	peers []*peer
+	mu      sync.Mutex
+	peers   []*peer
+	clients []Client // who opened each
 }
 
 func start(t *testing.T, o HTTPOptions) *rig {
 	t.Helper()
 	r := &rig{t: t, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
 	o.Limit = 1 << 20
-	o.Open = func(out jsonrpc.Sender) jsonrpc.Handler {
+	o.Open = func(c Client, out jsonrpc.Sender) (jsonrpc.Handler, error) {
+		if c.Profile != "" && c.Profile != "work" && c.Profile != "a/b ü" {
+			return nil, errors.New("there is no such profile; there are a/b ü, work")
+		}
 		p := newPeer(out)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.peers = append(r.peers, p)
-		return p
+		r.clients = append(r.clients, c)
+		return p, nil
 	}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -27,13 +27,13 @@ var (
 // session is one client that speaks HTTP. It is the jsonrpc.Sender of its exchange: what belongs to a request goes
 // to the stream of that, everything else to the stream that no request has, number 0.
 type session struct {
-	id        string
-	principal string // who opened it; nobody else may use it
-	single    bool   // everything goes to stream 0 (2024-11-05, HTTP with SSE)
-	budget    int64  // how much may be kept to be sent again
-	log       hclog.Logger
-	version   string // that was negotiated; set before anybody else sees the session
-	began     time.Time
+	id      string
+	client  Client // who opened it; nobody else may use it
+	single  bool   // everything goes to stream 0 (2024-11-05, HTTP with SSE)
+	budget  int64  // how much may be kept to be sent again
+	log     hclog.Logger
+	version string // that was negotiated; set before anybody else sees the session
+	began   time.Time
 
 	exchange  *exchange
 	accepting sync.Mutex             // held while exchange takes messages that come in any order
@@ -59,16 +59,21 @@ type session struct {
 
 var _ jsonrpc.Sender = (*session)(nil)
 
-func newSession(ctx context.Context, id, principal string, o *HTTPOptions) *session {
+func newSession(ctx context.Context, id string, c Client, o *HTTPOptions) (*session, error) {
 	life, end := context.WithCancel(ctx)
 	s := &session{
-		id: id, principal: principal, budget: o.Replay, log: o.Log, began: time.Now(), used: time.Now(),
+		id: id, client: c, budget: o.Replay, log: o.Log, began: time.Now(), used: time.Now(),
 		life: func() context.Context { return life }, end: end, done: make(chan struct{}),
 		streams: map[int]*stream{0: newStream(0, nil)}, causes: map[jsonrpc.ID]*stream{},
 	}
 	s.room.L = &s.mu
-	s.exchange = newExchange(o.Open, s, o.Log)
-	return s
+	handler, err := o.Open(c, s)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	s.exchange = newExchange(handler, s, o.Log)
+	return s, nil
 }
 
 // enter notes that an HTTP request uses the session, until leave is called.

@@ -6,19 +6,13 @@ import (
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
-// Paths of HTTP with SSE (2024-11-05, transports), as mikluko/mcp-proxy has them.
-const (
-	ssePath     = "/sse"
-	messagePath = "/message"
-)
-
 // sse opens a session that lasts as long as the connection. Its first event says where messages go.
-func (h *HTTP) sse(w *response, r *http.Request, principal string) {
+func (h *HTTP) sse(w *response, r *http.Request, c Client) {
 	if !accepts(r, eventType) {
 		h.refuse(w, r, http.StatusNotAcceptable, "the header Accept must allow text/event-stream")
 		return
 	}
-	s, err := h.open(principal) //nolint:contextcheck // calls may end after the connection
+	s, err := h.open(c) //nolint:contextcheck // calls may end after the connection
 	if err != nil {
 		h.full(w, r, err)
 		return
@@ -38,10 +32,10 @@ func (h *HTTP) sse(w *response, r *http.Request, principal string) {
 }
 
 // message takes a message of a client whose answers go over its one stream.
-func (h *HTTP) message(w *response, r *http.Request, principal string) {
-	s := h.find(r.URL.Query().Get("sessionId"), principal)
+func (h *HTTP) message(w *response, r *http.Request, c Client) {
+	s := h.find(r.URL.Query().Get("sessionId"), c)
 	if s == nil || !s.single {
-		h.refuse(w, r, http.StatusNotFound, "there is no such session; GET "+ssePath+" begins one")
+		h.refuse(w, r, http.StatusNotFound, "there is no such session; GET "+of(ssePath, c.Profile)+" begins one")
 		return
 	}
 	w.session = s

@@ -14,7 +14,7 @@ import (
 // patience is how long requests may go on after the client has closed its end.
 const patience = 3 * time.Second
 
-// Options are what a front needs.
+// Options are what ServeStdio needs.
 type Options struct {
 	Open  func(out jsonrpc.Sender) jsonrpc.Handler // makes the session of a client
 	Limit int64                                    // bytes of a message
@@ -30,7 +30,8 @@ func ServeStdio(ctx context.Context, in io.Reader, out io.Writer, o Options) err
 	}
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	x := newExchange(o.Open, &lines{jsonrpc.NewWriter(out), stop}, o.Log)
+	to := &lines{jsonrpc.NewWriter(out), stop}
+	x := newExchange(o.Open(to), to, o.Log)
 	ended := make(chan error, 1)
 	go func() { // blocks in Read, which nothing can interrupt: it ends with in
 		ended <- x.read(serving, jsonrpc.NewReader(in, o.Limit))

@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/plait-mcp/plait/aggregator"
+	"github.com/plait-mcp/plait/aggregator/downstream"
 	"github.com/plait-mcp/plait/cmd/internal/authtool"
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream"
+	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/transport"
 )
 
@@ -47,6 +50,16 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	})
 	return g, nil
 }
+
+// enter opens the session of a client that came over HTTP.
+func (g *gateway) enter(c downstream.Client, out jsonrpc.Sender) (jsonrpc.Handler, error) {
+	if c.Profile != "" {
+		return nil, errNoProfile
+	}
+	return g.Open(out), nil
+}
+
+var errNoProfile = errors.New("there is no such profile")
 
 // wait notes that a person has to sign in to a server.
 func (g *gateway) wait(server string) {

@@ -67,17 +67,15 @@ func (d *doors) usesStdio(a *app, s config.ServeHTTP) bool {
 
 // welcome serves clients in the group, each way that there is. end is called when nobody is left to serve.
 func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, d *door, end func()) error {
-	options := downstream.Options{
-		Open:  func(s jsonrpc.Sender) jsonrpc.Handler { return g.Open(s) }, //nolint:contextcheck // sessions live in the context of the Aggregator
-		Limit: d.limit, Log: g.log.Named("downstream"),
-	}
+	log := g.log.Named("downstream")
 	if d.http.Listen != "" {
 		l, err := d.bind(ctx, g)
 		if err != nil {
 			return err
 		}
 		front := downstream.NewHTTP(ctx, downstream.HTTPOptions{
-			Options: options, Path: d.http.Path, SSE: d.http.SSE, Bearer: d.http.Auth.Bearer,
+			Open: g.enter, Limit: d.limit, Log: log,
+			Path: d.http.Path, SSE: d.http.SSE, Bearer: d.http.Auth.Bearer,
 			AllowedHosts: d.http.AllowedHosts, AllowedOrigins: d.http.AllowedOrigins,
 			Sessions: d.http.Limits.Sessions, Idle: d.http.Limits.Idle, Lifetime: d.http.Limits.Lifetime, Replay: d.http.Limits.Replay,
 		})
@@ -89,7 +87,10 @@ func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, d 
 	if d.stdio {
 		group.Go(func() error {
 			defer end()
-			return downstream.ServeStdio(ctx, a.env.In, a.env.Out, options)
+			return downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
+				Open:  func(out jsonrpc.Sender) jsonrpc.Handler { return g.Open(out) }, //nolint:contextcheck // sessions live in the context of the Aggregator
+				Limit: d.limit, Log: log,
+			})
 		})
 	}
 	return nil
