@@ -1,9 +1,10 @@
 // Command floor is what the end-to-end benchmark measures plait against: the least that a process
-// between stdio and HTTP can do. It is a program of its own, so that neither its start nor its
-// memory carries anything of the test binary.
+// between can do. It is a program of its own, so that neither its start nor its memory carries
+// anything of the test binary.
 //
 //	floor URL        a bare pipe: lines are posted, answers are printed
 //	floor URL URL …  a bare fan-out: the tools of all servers as one list
+//	floor web URL    a bare pipe from HTTP to HTTP; it prints where it listens
 package main
 
 import (
@@ -14,6 +15,13 @@ import (
 )
 
 func main() {
+	if os.Args[1] == "web" {
+		if err := runWeb(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "floor:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	client := &http.Client{Transport: &http.Transport{
 		MaxIdleConns: 1000, MaxIdleConnsPerHost: 100, DisableCompression: true,
 	}}
