@@ -112,8 +112,11 @@ func (a *app) exposeConfig(ctx context.Context, o exposeOptions) (*config.Config
 	name := o.name()
 	http := map[string]any{
 		"listen": exact(net.JoinHostPort(o.host, strconv.Itoa(int(o.port)))), "path": exact("/" + strings.TrimPrefix(o.endpoint, "/")),
-		"auth": map[string]any{"bearer": o.bearer}, "allowedOrigins": o.origins, "allowedHosts": o.hosts,
+		"allowedOrigins": o.origins, "allowedHosts": o.hosts,
 		"limits": map[string]any{"sessions": o.children, "idle": o.idle.String(), "lifetime": o.lifetime.String()},
+	}
+	if o.bearer != "" {
+		http["auth"] = map[string]any{"bearer": o.bearer}
 	}
 	if o.cert+o.key != "" {
 		http["tls"] = map[string]any{"cert": exact(o.cert), "key": exact(o.key)}
