@@ -87,14 +87,11 @@ func (s *site) staticClient(ctx context.Context, found *discovery.Found) (*regis
 // seed makes the record of a grant, with what somebody gave from outside, unless it is there with just that.
 func (s *site) seed(ctx context.Context, key string, rec *record) error {
 	h := s.m.grantOf(key)
-	unlock, err := s.m.opts.Store.Lock(ctx, h.lockName())
+	unlock, err := h.hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := h.reload(ctx); err != nil {
-		return err
-	}
 	given := s.given()
 	if old := h.current(); old != nil && old.Seed == given && slices.Equal(old.Asked, rec.Asked) {
 		return nil
@@ -124,14 +121,11 @@ func (s *site) given() string {
 
 // widen has the next token of an identity that needs no person ask for more scopes.
 func (h *holder) widen(ctx context.Context, s *site, scopes []string) error {
-	unlock, err := h.m.opts.Store.Lock(ctx, h.lockName())
+	unlock, err := h.hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := h.reload(ctx); err != nil {
-		return err
-	}
 	rec := h.current()
 	if rec == nil || within(scopes, rec.Asked) {
 		return nil

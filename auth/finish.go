@@ -70,14 +70,11 @@ func (m *Manager) settle(ctx context.Context, e *errand, sites []*site, t *grant
 func (m *Manager) establish(ctx context.Context, e *errand, sites []*site, rec *record) error {
 	key := grantKey(rec.Who, rec.Issuer, e.Client.ID, rec.Resources)
 	h := m.grantOf(key)
-	unlock, err := m.opts.Store.Lock(ctx, h.lockName())
+	unlock, err := h.hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := h.reload(ctx); err != nil {
-		return err
-	}
 	h.mu.Lock()
 	h.refused, h.until, h.err = nil, time.Time{}, nil
 	h.mu.Unlock()

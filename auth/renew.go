@@ -73,6 +73,19 @@ func (h *holder) renew(ctx context.Context, at stop, replace string) (*grant.Tok
 
 func (h *holder) lockName() string { return "grant-" + h.key }
 
+// hold keeps all other processes from changing the record, and reads it.
+func (h *holder) hold(ctx context.Context) (unlock func(), err error) {
+	unlock, err = h.m.opts.Store.Lock(ctx, h.lockName())
+	if err != nil {
+		return nil, err
+	}
+	if err := h.reload(ctx); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
 // lock waits for its turn to ask the authorization server. Who has the lock needs two minutes at most, unless it was
 // stopped.
 func (h *holder) lock(ctx context.Context) (unlock func(), err error) {
@@ -254,14 +267,11 @@ func (h *holder) note(s *site, err error) {
 
 // save writes what could not be written before.
 func (h *holder) save(ctx context.Context) {
-	unlock, err := h.m.opts.Store.Lock(ctx, h.lockName())
+	unlock, err := h.hold(ctx) // somebody may have signed in meanwhile, which is newer
 	if err != nil {
 		return
 	}
 	defer unlock()
-	if h.reload(ctx) != nil { // somebody may have signed in meanwhile, which is newer
-		return
-	}
 	h.mu.Lock()
 	rec, unsaved := h.rec, h.unsaved
 	var s *site

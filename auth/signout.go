@@ -84,14 +84,11 @@ func (m *Manager) forgetClients(ctx context.Context, who string) error {
 // forget removes a grant.
 func (m *Manager) forget(ctx context.Context, s *site, key string, opts SignOutOptions) error {
 	h := m.grantOf(key)
-	unlock, err := m.opts.Store.Lock(ctx, h.lockName())
+	unlock, err := h.hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := h.reload(ctx); err != nil {
-		return err
-	}
 	var failed []error
 	if rec := h.current(); rec != nil {
 		if opts.Revoke {
