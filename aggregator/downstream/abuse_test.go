@@ -151,20 +151,3 @@ func TestHTTPHalfClosed(t *testing.T) {
 	s.want("ends", `"id":1`)
 	s.over()
 }
-
-// TestHTTPManySessions asks for many more sessions than there may be.
-func TestHTTPManySessions(t *testing.T) {
-	r := start(t, HTTPOptions{Sessions: 50})
-	served := 0
-	for range 2000 {
-		res := r.send("POST", "/mcp", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`)
-		_, _ = io.Copy(io.Discard, res.Body)
-		_ = res.Body.Close()
-		if res.StatusCode == http.StatusOK {
-			served++
-		}
-	}
-	if served != 50 {
-		t.Errorf("%d sessions, want 50", served)
-	}
-}

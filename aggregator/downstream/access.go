@@ -3,7 +3,6 @@ package downstream
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -69,7 +68,7 @@ func (h *HTTP) account(w *response, r *http.Request, began time.Time) {
 	if w.status == 0 {
 		w.status = statusGone
 	}
-	in := w.intake.n
+	in := w.intake.read
 	h.counters.in.Add(uint64(in))      //nolint:gosec // not negative
 	h.counters.out.Add(uint64(w.sent)) //nolint:gosec // not negative
 	if w.status < len(h.counters.answered) {
@@ -117,20 +116,6 @@ func (w *response) add(m *jsonrpc.Message) {
 	if method := m.Method(); method != "" {
 		w.methods = append(w.methods, strings.Clone(method[:min(len(method), maxMethod)]))
 	}
-}
-
-// intake counts what is read of a request.
-type intake struct {
-	io.ReadCloser
-
-	n int64
-}
-
-// Read implements io.Reader.
-func (b *intake) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.n += int64(n)
-	return n, err
 }
 
 // isProbe reports whether a path is one that says how plait is: to anybody, for those who ask have no token.

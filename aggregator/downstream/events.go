@@ -33,10 +33,15 @@ type response struct {
 	methods []string // that the request brought, if somebody wants to know
 }
 
-func newResponse(w http.ResponseWriter, r *http.Request) *response {
-	out := &response{ResponseWriter: w, control: http.NewResponseController(w), intake: intake{ReadCloser: r.Body}}
-	r.Body = &out.intake
-	return out
+func newResponse(w http.ResponseWriter, r *http.Request, m *memory) *response {
+	control := http.NewResponseController(w)
+	return &response{ResponseWriter: w, control: control, intake: intake{from: r.Body, control: control, hold: &hold{memory: m}}}
+}
+
+// empty sends a response without a body.
+func (w *response) empty(status int) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(slowest)) // as in put
+	w.WriteHeader(status)
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -48,7 +53,7 @@ func (w *response) WriteHeader(status int) {
 // Write implements io.Writer.
 func (w *response) Write(p []byte) (int, error) {
 	w.status = cmp.Or(w.status, http.StatusOK)
-	n, err := w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p) //nolint:gosec // JSON or events, which no browser takes for a page
 	w.sent += int64(n)
 	return n, err
 }

@@ -2,9 +2,8 @@ package downstream
 
 import (
 	"context"
+	"fmt"
 	"sync"
-
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
@@ -13,6 +12,9 @@ import (
 // maxRunning bounds the requests of one client that are served at a time.
 const maxRunning = 10_000
 
+// maxBatch bounds the messages of a batch.
+const maxBatch = 1000
+
 // maxRefusing bounds the refusals that wait for a client that does not read.
 const maxRefusing = 1000
 
@@ -20,7 +22,7 @@ const maxRefusing = 1000
 type exchange struct {
 	handler jsonrpc.Handler
 	out     jsonrpc.Sender
-	log     hclog.Logger
+	told    *told
 
 	work sync.WaitGroup // requests that are being served
 
@@ -33,15 +35,15 @@ type exchange struct {
 	closed  bool // nothing is started any more
 }
 
-func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, log hclog.Logger) *exchange {
+func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, told *told) *exchange {
 	return &exchange{
-		handler: handler, out: out, log: log,
+		handler: handler, out: out, told: told,
 		running: map[jsonrpc.ID]context.CancelFunc{}, refusing: make(chan struct{}, maxRefusing),
 	}
 }
 
 // accept takes one message of the client and does not wait for what comes of it. The answer to a request or a batch
-// is given to reply, once, nil for none; never when the session ends first.
+// is given to reply, once, nil for none.
 func (x *exchange) accept(ctx context.Context, m *jsonrpc.Message, reply func(jsonrpc.Text)) {
 	switch m.Kind() {
 	case jsonrpc.Request:
@@ -57,30 +59,38 @@ func (x *exchange) accept(ctx context.Context, m *jsonrpc.Message, reply func(js
 
 // refuse answers a text that is no message.
 func (x *exchange) refuse(ctx context.Context, e *jsonrpc.MalformedError) {
-	x.log.Warn("the client sent no message", "err", e.Reason, "excerpt", e.Excerpt)
-	x.decline(ctx, func() { x.send(e.Answer()) })
+	x.told.say(e.Reason, "the client sent no message", "err", e.Reason, "excerpt", e.Excerpt)
+	x.decline(ctx, x.send, e.Answer())
 }
 
-// decline has reply send a refusal. When too many wait to be sent it blocks, so that nothing more is read of a client
+// decline has reply send a refusal, or nothing when the session is ending. When too many wait to be sent it blocks, so that nothing more is read of a client
 // that does not read.
-func (x *exchange) decline(ctx context.Context, reply func()) {
+func (x *exchange) decline(ctx context.Context, reply func(jsonrpc.Text), refusal jsonrpc.Text) {
+	done := func() {}
 	select {
 	case x.refusing <- struct{}{}:
-		x.start(func() {
-			reply()
-			<-x.refusing
-		})
+		done = func() { <-x.refusing }
 	case <-ctx.Done():
-		x.start(reply)
 	}
+	x.start(func() {
+		reply(refusal)
+		done()
+	}, func() {
+		reply(nil)
+		done()
+	})
 }
 
-// start runs f on its own goroutine, unless the session is ending.
-func (x *exchange) start(f func()) {
+// start runs f on its own goroutine, or otherwise on that of the caller when the session is ending.
+func (x *exchange) start(f, otherwise func()) {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.closed {
+	ending := x.closed
+	if !ending {
 		x.work.Go(f)
+	}
+	x.mu.Unlock()
+	if ending {
+		otherwise()
 	}
 }
 
@@ -111,7 +121,7 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 	ctx, cancel := context.WithCancel(ctx)
 	id := m.ID().Key()
 	if e := x.enter(id, m, cancel); e != nil {
-		x.decline(ctx, func() { reply(jsonrpc.Failure(m.ID(), e)) })
+		x.decline(ctx, reply, jsonrpc.Failure(m.ID(), e))
 		cancel()
 		return
 	}
@@ -130,6 +140,9 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 		cancel()
 		reply(answer)
 		done()
+	}, func() {
+		cancel()
+		reply(nil)
 	})
 }
 
@@ -167,10 +180,8 @@ func (x *exchange) enter(id jsonrpc.ID, m *jsonrpc.Message, cancel context.Cance
 // batch serves the messages of a batch and gives the answers as one, where the protocol version has batches.
 func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message, reply func(jsonrpc.Text)) {
 	if problem := x.batchProblem(m); problem != "" {
-		x.log.Warn("the client sent no message", "err", problem)
-		x.decline(ctx, func() {
-			reply(jsonrpc.Failure(jsonrpc.Null, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "%s", problem)))
-		})
+		x.told.say(problem, "the client sent no message", "err", problem)
+		x.decline(ctx, reply, jsonrpc.Failure(jsonrpc.Null, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "%s", problem)))
 		return
 	}
 	var waits sync.WaitGroup
@@ -203,7 +214,7 @@ func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message, reply func(jso
 			answers = append(answers, []byte{']'})
 		}
 		reply(answers)
-	})
+	}, func() { reply(nil) })
 }
 
 // batchProblem says why a batch is refused as a whole, "" if it is not.
@@ -211,10 +222,16 @@ func (x *exchange) batchProblem(m *jsonrpc.Message) string {
 	if !x.handler.Batches() {
 		return "this protocol version has no batches"
 	}
+	n := 0
 	for range jsonrpc.Elements(m.Text().Bytes()) {
-		return ""
+		if n++; n > maxBatch {
+			return fmt.Sprintf("a batch of more than %d messages", maxBatch)
+		}
 	}
-	return "an empty batch"
+	if n == 0 {
+		return "an empty batch"
+	}
+	return ""
 }
 
 // send sends an answer, if there is one.
@@ -223,7 +240,7 @@ func (x *exchange) send(t jsonrpc.Text) {
 		return
 	}
 	if err := x.out.Send("", t); err != nil {
-		x.log.Debug("an answer was not delivered", "err", err)
+		x.told.log.Debug("an answer was not delivered", "err", err)
 	}
 }
 

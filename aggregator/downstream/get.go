@@ -15,6 +15,7 @@ func (h *HTTP) get(w *response, r *http.Request, c Client) {
 	if s == nil {
 		return
 	}
+	defer h.connections.use(r)()
 	defer s.enter()()
 	reader := newReader()
 	var st *stream
@@ -49,5 +50,5 @@ func (h *HTTP) delete(w *response, r *http.Request, c Client) {
 	if h.hide(s) {
 		h.work.Go(func() { h.bury(s) }) // servers take their time
 	}
-	w.WriteHeader(http.StatusNoContent)
+	w.empty(http.StatusNoContent)
 }

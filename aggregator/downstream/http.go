@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -52,6 +53,9 @@ type HTTPOptions struct {
 	Ops http.Handler
 	// Access is told of every request when it has ended; nil: nobody is. It is called by many goroutines at a time.
 	Access func(Access)
+
+	Connections int   // at a time; 0 for 5000
+	Memory      int64 // bytes of messages that are being received and served, of all clients; 0 for 256 MiB, and twice Limit at least
 }
 
 func (o *HTTPOptions) complete() {
@@ -64,12 +68,17 @@ func (o *HTTPOptions) complete() {
 	o.Lifetime = cmp.Or(o.Lifetime, 24*time.Hour) //nolint:mnd // documented
 	o.Replay = cmp.Or(o.Replay, 1<<20)            //nolint:mnd // documented
 	o.Drain = cmp.Or(o.Drain, 10*time.Second)     //nolint:mnd // documented
+	o.Connections = cmp.Or(o.Connections, 5000)   //nolint:mnd // documented
+	o.Memory = max(cmp.Or(o.Memory, 256<<20), 2*o.Limit)
 }
 
-// hesitation is how long a session may stay unused that has done nothing but initialize.
+// hesitation is how long a client may take to go on after initialize.
 const hesitation = time.Minute
 
-var errFull = errors.New("too many sessions")
+var (
+	errFull  = errors.New("too many sessions")
+	errCrowd = errors.New("too many connections")
+)
 
 // HTTP serves any number of clients over HTTP (2025-11-25 and older, transports). It is an http.Handler for all paths.
 type HTTP struct {
@@ -78,13 +87,17 @@ type HTTP struct {
 	life    func() context.Context
 	end     context.CancelFunc
 	work    sync.WaitGroup // the sweeper, and sessions that are being ended
+	told    *told
+
+	connections *connections
+	memory      *memory
 
 	counters counters
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	count    int             // sessions, with those that are being opened
-	logged   map[string]bool // reasons of refusals
+	fresh    list.List // of those whose client had not gone on after initialize when last looked at, the oldest first
+	count    int       // sessions, with those that are being opened
 	closed   bool
 }
 
@@ -95,7 +108,8 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 	h := &HTTP{
 		options: o, guard: guard{hosts: o.AllowedHosts, origins: o.AllowedOrigins, bearer: o.Bearer},
 		life: func() context.Context { return life }, end: end,
-		sessions: map[string]*session{}, logged: map[string]bool{},
+		told: newTold(o.Log), connections: newConnections(o.Connections), memory: &memory{limit: o.Memory},
+		sessions: map[string]*session{},
 	}
 	h.work.Go(h.sweep)
 	return h
@@ -103,8 +117,18 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 
 // ServeHTTP implements http.Handler.
 func (h *HTTP) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	w := newResponse(out, r)
+	w := newResponse(out, r, h.memory)
 	defer h.account(w, r, time.Now())
+	defer w.intake.release()
+	w.intake.expect(r)
+	if h.connections.isSurplus(r) {
+		h.full(w, r, errCrowd)
+		return
+	}
+	if no := misshapen(r); no != nil {
+		h.refuse(w, r, no.status, no.reason)
+		return
+	}
 	principal, no := h.guard.admit(w, r)
 	switch {
 	case no != nil:
@@ -146,37 +170,42 @@ func (h *HTTP) refuse(w *response, r *http.Request, status int, reason string) {
 }
 
 func (h *HTTP) reject(w *response, r *http.Request, status int, answer jsonrpc.Text, reason string) {
-	h.mu.Lock()
-	known := h.logged[reason]
-	h.logged[reason] = known || len(h.logged) < maxLogged
-	h.mu.Unlock()
-	level := hclog.Debug
-	if !known {
-		level = hclog.Warn
+	h.told.say(reason, "a request was refused; more of its kind are logged at level debug",
+		"status", status, "reason", reason, "method", clip(r.Method), "path", clip(r.URL.Path), "from", r.RemoteAddr)
+	if w.intake.unread {
+		w.Header().Set("Connection", "close") // what is left of the body is not waited for
 	}
-	h.options.Log.Log(level, "a request was refused; more of its kind are logged at level debug",
-		"status", status, "reason", reason, "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
 	w.json(status, answer)
 }
 
-// maxLogged bounds the kinds of refusals that are told apart.
-const maxLogged = 100
+// clip shortens what a client wrote for the log.
+func clip(s string) string {
+	const enough = 200
+	return s[:min(len(s), enough)]
+}
 
-// open makes a session that nobody finds yet.
+// open makes a session that nobody finds yet. When there are too many it takes the place of one whose client has
+// not gone on after initialize, and waits until that has ended: many that only ask for sessions keep nobody out.
 func (h *HTTP) open(c Client) (*session, error) {
 	h.mu.Lock()
-	switch {
-	case h.closed:
+	if h.closed {
 		h.mu.Unlock()
 		return nil, errEnded
-	case h.count >= h.options.Sessions:
-		h.mu.Unlock()
-		return nil, errFull
 	}
-	h.count++
-	h.work.Add(1) // until it has ended
-	h.mu.Unlock()
-	s, err := newSession(h.life(), rand.Text(), c, &h.options)
+	if h.count >= h.options.Sessions {
+		old := h.hesitant()
+		h.mu.Unlock()
+		if old == nil {
+			return nil, errFull
+		}
+		h.told.say(errFull.Error(), "too many sessions; those end first whose client does not go on after initialize", "limit", h.options.Sessions)
+		old.stop()
+	} else {
+		h.count++
+		h.work.Add(1) // until it has ended
+		h.mu.Unlock()
+	}
+	s, err := newSession(h.life(), rand.Text(), c, &h.options, h.told)
 	if err != nil {
 		h.leave()
 		return nil, &missingError{err}
@@ -191,11 +220,39 @@ type missingError struct{ error }
 // Unwrap returns what Open said.
 func (e *missingError) Unwrap() error { return e.error }
 
-// publish lets clients find a session.
-func (h *HTTP) publish(s *session) {
+// hesitant hides the session that has waited longest for its client to go on after initialize, and returns it, nil
+// for none. The state is locked.
+func (h *HTTP) hesitant() *session {
+	for h.fresh.Len() > 0 {
+		s, _ := h.fresh.Front().Value.(*session)
+		if h.unlist(s); s.fresh() {
+			delete(h.sessions, s.id)
+			s.dropped = true
+			return s
+		}
+	}
+	return nil
+}
+
+// unlist takes a session off the list of fresh ones. The state is locked.
+func (h *HTTP) unlist(s *session) {
+	if s.listed != nil {
+		h.fresh.Remove(s.listed)
+		s.listed = nil
+	}
+}
+
+// publish lets clients find a session, or reports that the front has closed.
+func (h *HTTP) publish(s *session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	s.publish()
 	h.sessions[s.id] = s
+	s.listed = h.fresh.PushBack(s)
+	return true
 }
 
 // find returns a session of the client. Whose it is, and whether there is one, is told to nobody else.
@@ -220,6 +277,7 @@ func (h *HTTP) hide(s *session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s.id)
+	h.unlist(s)
 	first := !s.dropped
 	s.dropped = true
 	return first
@@ -262,11 +320,10 @@ func (h *HTTP) overdue(s *session, now time.Time) string {
 	if now.Sub(s.began) > h.options.Lifetime {
 		return "its time is up"
 	}
-	limit := h.options.Idle
-	if s.fresh() {
-		limit = min(limit, hesitation)
+	if since := s.freshSince(); !since.IsZero() && now.Sub(since) > hesitation {
+		return "its client does not go on"
 	}
-	if since := s.idleSince(); !since.IsZero() && now.Sub(since) > limit {
+	if since := s.idleSince(); !since.IsZero() && now.Sub(since) > h.options.Idle {
 		return "nobody uses it"
 	}
 	return ""

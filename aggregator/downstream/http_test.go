@@ -194,7 +194,9 @@ func TestHTTPPrincipal(t *testing.T) {
 func TestHTTPSessionLimit(t *testing.T) {
 	r := start(t, HTTPOptions{Sessions: 2})
 	session := r.hello(latest)
-	r.hello(latest)
+	for _, s := range []string{session, r.hello(latest)} {
+		r.send("POST", "/mcp", call("1", "ping", ""), s)
+	}
 	for range 3 {
 		res := r.send("POST", "/mcp", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`)
 		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {

@@ -22,6 +22,7 @@ const (
 func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: unusedTime, MaxHeaderBytes: headerBytes,
+		ConnContext: h.connections.enter, ConnState: h.connections.leave, DisableGeneralOptionsHandler: true,
 		ErrorLog: h.options.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	ended := make(chan error, 1)

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// bodyTime is how long a client may take to send a message.
-	bodyTime = time.Minute
+	// trusted is how much memory a body gets because its length is said to be that.
+	trusted = 64 << 10
 	// silence is how long a request is served until its answer becomes a stream: from then on the client can come
 	// back for it.
 	silence = time.Second
@@ -45,12 +45,13 @@ func (h *HTTP) post(w *response, r *http.Request, c Client) {
 	if s == nil {
 		return
 	}
+	defer h.connections.use(r)()
 	defer s.enter()()
 	s.greet()
 	ids := requests(m)
 	if len(ids) == 0 {
 		s.exchange.accept(s.life(), m, func(jsonrpc.Text) {})
-		w.WriteHeader(http.StatusAccepted)
+		w.empty(http.StatusAccepted)
 		return
 	}
 	h.answer(w, r, s, m, ids)
@@ -69,7 +70,11 @@ func (h *HTTP) answer(w *response, r *http.Request, s *session, m *jsonrpc.Messa
 		h.refuse(w, r, http.StatusNotFound, err.Error())
 		return
 	}
-	s.exchange.accept(s.life(), m, func(t jsonrpc.Text) { s.finish(st, t) }) //nolint:contextcheck // a disconnect does not cancel
+	held := w.intake.handOver()
+	s.exchange.accept(s.life(), m, func(t jsonrpc.Text) { //nolint:contextcheck // a disconnect does not cancel
+		s.finish(st, t)
+		held.release()
+	})
 	t := &tail{reader: reader, session: s, stream: st, out: w, gone: r.Context().Done()}
 	if answer := t.whole(); answer != nil {
 		w.json(http.StatusOK, answer)
@@ -109,6 +114,7 @@ func (h *HTTP) initialize(w *response, r *http.Request, c Client, m *jsonrpc.Mes
 		h.refuse(w, r, http.StatusBadRequest, "initialize is a request")
 		return
 	}
+	defer h.connections.use(r)()
 	s, err := h.open(c) //nolint:contextcheck // the session outlives the request
 	if err != nil {
 		h.full(w, r, err)
@@ -127,6 +133,11 @@ func (h *HTTP) initialize(w *response, r *http.Request, c Client, m *jsonrpc.Mes
 		h.full(w, r, errEnded)
 		return
 	}
+	if answer == nil {
+		h.drop(s)
+		h.full(w, r, errEnded)
+		return
+	}
 	a, err := jsonrpc.Parse(answer.Bytes())
 	if err != nil || a.Error() != nil {
 		h.drop(s)
@@ -134,8 +145,12 @@ func (h *HTTP) initialize(w *response, r *http.Request, c Client, m *jsonrpc.Mes
 		return
 	}
 	s.version, _ = jsonrpc.GetString(a.Result(), "protocolVersion")
+	if !h.publish(s) {
+		h.drop(s)
+		h.full(w, r, errEnded)
+		return
+	}
 	w.session = s
-	h.publish(s)
 	w.Header().Set(sessionHeader, s.id)
 	w.json(http.StatusOK, answer)
 }
@@ -143,7 +158,8 @@ func (h *HTTP) initialize(w *response, r *http.Request, c Client, m *jsonrpc.Mes
 // full says that no session can be opened.
 func (h *HTTP) full(w *response, r *http.Request, err error) {
 	if _, ok := errors.AsType[*missingError](err); ok {
-		h.refuse(w, r, http.StatusNotFound, err.Error())
+		h.reject(w, r, http.StatusNotFound, jsonrpc.Failure(jsonrpc.Null, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "%s", err)),
+			"nothing is served by this name") // the same for all names
 		return
 	}
 	w.Header().Set("Retry-After", "10")
@@ -182,13 +198,17 @@ func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
 		h.refuse(w, r, http.StatusRequestEntityTooLarge, "the message is too long; see limits.message")
 		return nil
 	}
-	_ = w.control.SetReadDeadline(time.Now().Add(bodyTime)) // what cannot do that has none
-	a := jsonrpc.NewAssembler(h.options.Limit, int(max(r.ContentLength, 0)))
-	_, err = a.ReadFrom(r.Body)
-	_ = w.control.SetReadDeadline(time.Time{})
+	if !w.intake.hold.grow(expense) {
+		h.full(w, r, errMemory)
+		return nil
+	}
+	a := jsonrpc.NewAssembler(h.options.Limit, int(min(max(r.ContentLength, 0), trusted)))
+	_, err = a.ReadFrom(&w.intake)
 	switch {
+	case errors.Is(err, errMemory):
+		h.full(w, r, err)
+		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header().Set("Connection", "close")
 		h.refuse(w, r, http.StatusRequestTimeout, "the body did not come in time")
 		return nil
 	case err != nil && !errors.Is(err, context.Canceled):
@@ -198,6 +218,7 @@ func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
 		return nil
 	}
 	m, err := a.Message()
+	w.intake.unread = err != nil && a.Len() != r.ContentLength
 	if err == nil {
 		h.note(w, m)
 		return m
@@ -205,7 +226,6 @@ func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
 	bad := malformed(err)
 	status := http.StatusBadRequest
 	if bad.TooLong {
-		w.Header().Set("Connection", "close")
 		status = http.StatusRequestEntityTooLarge
 	}
 	h.reject(w, r, status, bad.Answer(), bad.Reason)

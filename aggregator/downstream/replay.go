@@ -49,7 +49,7 @@ func (s *session) shrink(st *stream) {
 	for s.kept > s.budget && len(st.events) > 0 {
 		if !s.lost {
 			s.lost = true
-			s.log.Warn("the client is away, and what waits for it is more than is kept", "limit", s.budget)
+			s.told.say("away", "a client is away, and what waits for it is more than is kept", "limit", s.budget)
 		}
 		if e := st.events[0]; !e.answer {
 			s.release(st.drop())

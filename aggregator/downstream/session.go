@@ -1,12 +1,11 @@
 package downstream
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
@@ -31,13 +30,14 @@ type session struct {
 	client  Client // who opened it; nobody else may use it
 	single  bool   // everything goes to stream 0 (2024-11-05, HTTP with SSE)
 	budget  int64  // how much may be kept to be sent again
-	log     hclog.Logger
+	told    *told
 	version string // that was negotiated; set before anybody else sees the session
 	began   time.Time
 
 	exchange  *exchange
 	accepting sync.Mutex             // held while exchange takes messages that come in any order
 	dropped   bool                   // the front has ended it; guarded by HTTP.mu
+	listed    *list.Element          // of HTTP.fresh; guarded by HTTP.mu
 	life      func() context.Context // of all that is served
 	end       context.CancelFunc     // of life
 	done      chan struct{}          // closed when the session has ended
@@ -51,6 +51,7 @@ type session struct {
 	kept     int64     // what all events take
 	serving  int       // HTTP requests
 	used     time.Time // when the last of them ended
+	opened   time.Time // when clients could find it
 	greeted  bool      // the client has done more than initialize
 	listened bool      // the client has opened stream 0 once
 	lost     bool      // something was dropped
@@ -59,10 +60,10 @@ type session struct {
 
 var _ jsonrpc.Sender = (*session)(nil)
 
-func newSession(ctx context.Context, id string, c Client, o *HTTPOptions) (*session, error) {
+func newSession(ctx context.Context, id string, c Client, o *HTTPOptions, told *told) (*session, error) {
 	life, end := context.WithCancel(ctx)
 	s := &session{
-		id: id, client: c, budget: o.Replay, log: o.Log, began: time.Now(), used: time.Now(),
+		id: id, client: c, budget: o.Replay, told: told, began: time.Now(), used: time.Now(),
 		life: func() context.Context { return life }, end: end, done: make(chan struct{}),
 		streams: map[int]*stream{0: newStream(0, nil)}, causes: map[jsonrpc.ID]*stream{},
 	}
@@ -72,7 +73,7 @@ func newSession(ctx context.Context, id string, c Client, o *HTTPOptions) (*sess
 		end()
 		return nil, err
 	}
-	s.exchange = newExchange(handler, s, o.Log)
+	s.exchange = newExchange(handler, s, told)
 	return s, nil
 }
 
@@ -89,6 +90,13 @@ func (s *session) enter() (leave func()) {
 	}
 }
 
+// publish notes that clients can find the session.
+func (s *session) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened = time.Now()
+}
+
 // greet notes that the client goes on after initialize.
 func (s *session) greet() {
 	s.mu.Lock()
@@ -97,10 +105,16 @@ func (s *session) greet() {
 }
 
 // fresh reports whether the client has done nothing but initialize.
-func (s *session) fresh() bool {
+func (s *session) fresh() bool { return !s.freshSince().IsZero() }
+
+// freshSince returns since when the client could go on after initialize and has not, the zero time for one that has.
+func (s *session) freshSince() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.greeted
+	if s.greeted {
+		return time.Time{}
+	}
+	return s.opened
 }
 
 // idleSince returns since when nobody has used the session, the zero time when somebody does.

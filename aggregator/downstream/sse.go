@@ -19,6 +19,7 @@ func (h *HTTP) sse(w *response, r *http.Request, c Client) {
 	}
 	defer h.drop(s)
 	w.session, s.single = s, true
+	defer h.connections.use(r)()
 	defer s.enter()()
 	reader := newReader()
 	st, err := s.listen(reader)
@@ -26,7 +27,10 @@ func (h *HTTP) sse(w *response, r *http.Request, c Client) {
 		h.full(w, r, err)
 		return
 	}
-	h.publish(s)
+	if !h.publish(s) {
+		h.full(w, r, errEnded)
+		return
+	}
 	t := &tail{reader: reader, session: s, stream: st, out: w, gone: r.Context().Done()}
 	t.follow()
 }
@@ -43,13 +47,19 @@ func (h *HTTP) message(w *response, r *http.Request, c Client) {
 	if m == nil {
 		return
 	}
+	defer h.connections.use(r)()
 	defer s.enter()()
 	s.greet()
+	answered := func() {}
+	if m.Kind() == jsonrpc.Request || m.Kind() == jsonrpc.Batch {
+		answered = w.intake.handOver().release
+	}
 	s.accepting.Lock() // initialize comes first
 	s.exchange.accept(s.life(), m, func(t jsonrpc.Text) {
 		if t != nil {
 			_ = s.Send("", t) // the session has ended
 		}
+		answered()
 	})
 	s.accepting.Unlock()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

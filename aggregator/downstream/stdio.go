@@ -31,7 +31,7 @@ func ServeStdio(ctx context.Context, in io.Reader, out io.Writer, o Options) err
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	to := &lines{jsonrpc.NewWriter(out), stop}
-	x := newExchange(o.Open(to), to, o.Log)
+	x := newExchange(o.Open(to), to, newTold(o.Log))
 	ended := make(chan error, 1)
 	go func() { // blocks in Read, which nothing can interrupt: it ends with in
 		ended <- x.read(serving, jsonrpc.NewReader(in, o.Limit))

@@ -1,0 +1,115 @@
+package downstream
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// pause is how long a client may take to begin with the body of a request, and to make up for what it is late.
+	pause = 30 * time.Second
+	// slowestIntake is how many bytes a second a client has to send of a body.
+	slowestIntake = 16 << 10
+	// expense is what a message takes besides its text while it is being served.
+	expense = 4 << 10
+	// small is how long a message may be that has the last quarter of the memory to itself: long ones of one client
+	// never keep short ones of others out.
+	small = 64 << 10
+)
+
+var errMemory = errors.New("too much is being received and served")
+
+// memory is how many bytes of messages may be there at a time, of all clients: from when they come in until they are
+// answered.
+type memory struct {
+	limit int64
+
+	mu   sync.Mutex
+	used int64
+}
+
+// take takes n bytes more for a message that has size bytes then, if there are any.
+func (m *memory) take(n, size int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	limit := m.limit
+	if size > small {
+		limit -= limit / 4 //nolint:mnd // as small says
+	}
+	if m.used+n > limit {
+		return false
+	}
+	m.used += n
+	return true
+}
+
+func (m *memory) give(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used -= n
+}
+
+// hold is what a message takes of the memory.
+type hold struct {
+	memory *memory
+	size   atomic.Int64
+}
+
+// grow takes n bytes more.
+func (h *hold) grow(n int64) bool {
+	if !h.memory.take(n, h.size.Load()+n) {
+		return false
+	}
+	h.size.Add(n)
+	return true
+}
+
+// release gives all back. It may be called more than once.
+func (h *hold) release() { h.memory.give(h.size.Swap(0)) }
+
+// intake is the body of a request. Reading it fails when it comes too slowly, or when there is no memory for it.
+type intake struct {
+	from    io.Reader
+	control *http.ResponseController
+	hold    *hold
+	began   time.Time
+	read    int64
+	unread  bool // there is more
+}
+
+// expect gives a body its time, if there is one: one that nobody reads, too.
+func (i *intake) expect(r *http.Request) {
+	if i.unread = r.ContentLength != 0; i.unread {
+		i.began = time.Now()
+		_ = i.control.SetReadDeadline(i.began.Add(pause)) // what cannot do that has none
+	}
+}
+
+// handOver has the caller release what the request takes.
+func (i *intake) handOver() *hold {
+	held := i.hold
+	i.hold = &hold{memory: held.memory}
+	return held
+}
+
+// release gives back what the request takes and nobody else releases.
+func (i *intake) release() { i.hold.release() }
+
+// Read implements io.Reader.
+func (i *intake) Read(p []byte) (int, error) {
+	until, next := i.began.Add(pause+time.Duration(i.read)*time.Second/slowestIntake), time.Now().Add(pause)
+	if next.Before(until) {
+		until = next
+	}
+	_ = i.control.SetReadDeadline(until) // what cannot do that has none
+	n, err := i.from.Read(p)
+	if n > 0 && !i.hold.grow(int64(n)) {
+		return 0, errMemory
+	}
+	i.read += int64(n)
+	return n, err
+}
