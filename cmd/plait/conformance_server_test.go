@@ -23,8 +23,8 @@ var conformanceSuites = map[string]struct {
 // conformancePassed is the verdict on a scenario. That of polling judges nothing where a server lets its streams be.
 var conformancePassed = regexp.MustCompile(`(?m)^✓ (\S+: [1-9]\d*|server-sse-polling: \d+) passed, 0 failed`)
 
-// TestConformanceServer lets the official suites judge plait's listener in front of the server that the official Go SDK
-// has for that, over each wire.
+// TestConformanceServer lets the official suites judge plait's listener, and plait expose, in front of the server that the
+// official Go SDK has for that.
 func TestConformanceServer(t *testing.T) {
 	t.Parallel()
 	node := nodeJS(t, 22)
@@ -39,13 +39,14 @@ func TestConformanceServer(t *testing.T) {
 		server["prefix"] = ""
 		return []string{"serve", "--stdio=false", "--http", ":0", "--config", configFile(t, map[string]any{"everything": server})}
 	}
-	for wire, args := range map[string][]string{
-		"http":  serve(map[string]any{"url": "http://127.0.0.1:" + strconv.Itoa(port) + "/mcp"}),
-		"stdio": serve(map[string]any{"command": everything}),
+	for before, args := range map[string][]string{
+		"http":   serve(map[string]any{"url": "http://127.0.0.1:" + strconv.Itoa(port) + "/mcp"}),
+		"stdio":  serve(map[string]any{"command": everything}),
+		"expose": {"expose", "--port", "0", "--", everything},
 	} {
 		base, _ := listen(t, nil, args...)
 		for version, suite := range conformanceSuites {
-			t.Run(wire+"/"+version, func(t *testing.T) {
+			t.Run(before+"/"+version, func(t *testing.T) {
 				t.Parallel()
 				p := newProgram(t, testEnv(t), append([]string{
 					node, npmFile(t, suite.name, "dist", "index.js"), "server", "--url", base + "/mcp", "--suite", "all", "--output-dir", t.TempDir(),
