@@ -1,18 +1,13 @@
 package flow
 
 import (
-	"bytes"
 	"crypto/sha256"
-	_ "embed" // the pages
+	_ "embed" // the style
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"strconv"
 	"strings"
 )
-
-//go:embed page.html
-var pageHTML string
 
 //go:embed page.css
 var pageCSS string
@@ -37,24 +32,9 @@ type fact struct {
 	Code   bool // they are words for machines
 }
 
-// render returns the HTML of a page.
-func render(name string, data any) ([]byte, error) {
-	ours := template.FuncMap{
-		"css": func() template.CSS { return template.CSS(pageCSS) }, //nolint:gosec // it is a file of ours
-		"js":  func() template.JS { return template.JS(pageJS) },    //nolint:gosec // so is it
-	}
-	t, err := template.New("page").Funcs(ours).Parse(pageHTML)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	err = t.ExecuteTemplate(&out, name, data)
-	return out.Bytes(), err
-}
-
 // show answers with a page.
 func show(w http.ResponseWriter, status int, p *page) {
-	html, err := render("page", p)
+	html, err := render(p.markup())
 	if err != nil {
 		status, html = http.StatusInternalServerError, []byte("plait cannot show its page\n")
 	}
@@ -66,7 +46,7 @@ func write(w http.ResponseWriter, status int, html []byte) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(html)))
 	w.WriteHeader(status)
-	_, _ = w.Write(html) //nolint:gosec // html/template made it
+	_, _ = w.Write(html) //nolint:gosec // package html made it
 }
 
 // policy returns the Content-Security-Policy of our pages: nothing but our own style, and script when there is one.

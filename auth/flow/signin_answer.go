@@ -58,7 +58,7 @@ func (b *Broker) showView(ctx context.Context, w http.ResponseWriter, r *http.Re
 			v.look(from, query.Has("on"))
 		}
 	}
-	html, err := render("signin", v)
+	html, err := render(v.markup())
 	if err != nil {
 		write(w, http.StatusInternalServerError, []byte("plait cannot show its page\n"))
 		return
