@@ -95,12 +95,20 @@ func TestHTTPBearer(t *testing.T) {
 	r := start(t, HTTPOptions{SSE: true, Bearer: "hunter2"})
 	const hello = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`
 	for _, header := range []string{"X: y", "Authorization: Bearer", "Authorization: Bearer hunter", "Authorization: Bearer hunter22", "Authorization: Basic hunter2"} {
-		for _, path := range []string{"/mcp", "/sse", "/message?sessionId=1", "/"} {
-			res := r.send("POST", path, hello, header)
+		for _, to := range []string{"POST /mcp", "GET /mcp", "DELETE /mcp", "POST /mcp/p/work", "GET /sse", "POST /message?sessionId=1"} {
+			method, path, _ := strings.Cut(to, " ")
+			text := hello
+			if method != "POST" {
+				text = ""
+			}
+			res := r.send(method, path, text, header)
 			if res.StatusCode != http.StatusUnauthorized || res.Header.Get("WWW-Authenticate") == "" || strings.Contains(body(t, res), "hunter2") {
-				t.Errorf("%s, %s: %s", path, header, res.Status)
+				t.Errorf("%s, %s: %s", to, header, res.Status)
 			}
 		}
+	}
+	if res := r.send("GET", "/.well-known/oauth-protected-resource/mcp", "", "X: y"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a client that looks for a sign-in: %s", res.Status)
 	}
 	r.hello(latest, "Authorization: bearer hunter2")
 	if res := r.send("OPTIONS", "/mcp", "", "Origin: http://localhost:1"); res.StatusCode != http.StatusNoContent {

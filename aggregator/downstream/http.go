@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -82,8 +83,8 @@ var (
 
 // HTTP serves any number of clients over HTTP (2025-11-25 and older, transports). It is an http.Handler for all paths.
 type HTTP struct {
-	options HTTPOptions
-	guard   guard
+	options HTTPOptions // but what rules say
+	rules   atomic.Pointer[rules]
 	life    func() context.Context
 	end     context.CancelFunc
 	work    sync.WaitGroup // the sweeper, and sessions that are being ended
@@ -106,11 +107,11 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 	o.complete()
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	h := &HTTP{
-		options: o, guard: guard{hosts: o.AllowedHosts, origins: o.AllowedOrigins, bearer: o.Bearer},
-		life: func() context.Context { return life }, end: end,
+		options: o, life: func() context.Context { return life }, end: end,
 		told: newTold(o.Log), connections: newConnections(o.Connections), memory: &memory{limit: o.Memory},
 		sessions: map[string]*session{},
 	}
+	h.rules.Store(newRules(&o))
 	h.work.Go(h.sweep)
 	return h
 }
@@ -129,39 +130,50 @@ func (h *HTTP) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, no.status, no.reason)
 		return
 	}
-	principal, no := h.guard.admit(w, r)
-	switch {
-	case no != nil:
+	now := h.rules.Load()
+	if no := now.admit(w, r); no != nil {
 		h.refuse(w, r, no.status, no.reason)
-	case h.options.Ops != nil && isOps(r.URL.Path):
-		h.options.Ops.ServeHTTP(w, r)
-	default:
-		h.route(w, r, Client{Principal: principal, Local: isLocal(r) && !isForwarded(r)})
+		return
 	}
+	if h.options.Ops == nil || !isOps(r.URL.Path) {
+		h.route(w, r, now)
+		return
+	}
+	if !isProbe(r.URL.Path) {
+		if _, no := now.identify(w, r); no != nil {
+			h.refuse(w, r, no.status, no.reason)
+			return
+		}
+	}
+	h.options.Ops.ServeHTTP(w, r)
 }
 
 // route finds who serves a request.
-func (h *HTTP) route(w *response, r *http.Request, c Client) {
-	methods, profile := h.served(r.URL)
-	if methods == nil {
-		h.refuse(w, r, http.StatusNotFound, "nothing is served at this path; MCP is at "+h.options.Path)
-		return
-	}
-	c.Profile = profile
+func (h *HTTP) route(w *response, r *http.Request, now *rules) {
+	methods, profile := h.served(r.URL, now)
 	serve := methods[r.Method]
 	switch {
-	case serve != nil:
-		serve(w, r, c)
-	case r.Method == http.MethodOptions:
-		preflight(w)
-	default:
+	case methods == nil:
+		h.refuse(w, r, http.StatusNotFound, "nothing is served at this path; MCP is at "+now.path)
+		return
+	case r.Method == http.MethodOptions: // a browser asks before it sends the token
+		preflight(w, r)
+		return
+	case serve == nil:
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			if methods[method] != nil {
 				w.Header().Add("Allow", method)
 			}
 		}
 		h.refuse(w, r, http.StatusMethodNotAllowed, "this method is not served here")
+		return
 	}
+	principal, no := now.identify(w, r)
+	if no != nil {
+		h.refuse(w, r, no.status, no.reason)
+		return
+	}
+	serve(w, r, Client{Profile: profile, Principal: principal, Local: isLocal(r) && !isForwarded(r)})
 }
 
 // refuse answers a request that is not served, and logs the first of its kind.
@@ -187,25 +199,28 @@ func clip(s string) string {
 // open makes a session that nobody finds yet. When there are too many it takes the place of one whose client has
 // not gone on after initialize, and waits until that has ended: many that only ask for sessions keep nobody out.
 func (h *HTTP) open(c Client) (*session, error) {
+	now := h.rules.Load()
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
 		return nil, errEnded
 	}
-	if h.count >= h.options.Sessions {
+	if h.count >= now.sessions {
 		old := h.hesitant()
 		h.mu.Unlock()
 		if old == nil {
 			return nil, errFull
 		}
-		h.told.say(errFull.Error(), "too many sessions; those end first whose client does not go on after initialize", "limit", h.options.Sessions)
+		h.told.say(errFull.Error(), "too many sessions; those end first whose client does not go on after initialize", "limit", now.sessions)
 		old.stop()
 	} else {
 		h.count++
 		h.work.Add(1) // until it has ended
 		h.mu.Unlock()
 	}
-	s, err := newSession(h.life(), rand.Text(), c, &h.options, h.told)
+	o := h.options
+	o.Replay = now.replay
+	s, err := newSession(h.life(), rand.Text(), c, &o, h.told)
 	if err != nil {
 		h.leave()
 		return nil, &missingError{err}
@@ -242,11 +257,11 @@ func (h *HTTP) unlist(s *session) {
 	}
 }
 
-// publish lets clients find a session, or reports that the front has closed.
+// publish lets clients find a session, or reports that the front has closed, or asks for another token by now.
 func (h *HTTP) publish(s *session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || s.client.Principal != h.rules.Load().principal() {
 		return false
 	}
 	s.publish()
@@ -298,15 +313,16 @@ func (h *HTTP) leave() {
 
 // sweep ends sessions that nobody uses or that are too old, until Close.
 func (h *HTTP) sweep() {
-	ticker := time.NewTicker(min(h.options.Idle, h.options.Lifetime, hesitation)/4 + time.Millisecond)
-	defer ticker.Stop()
 	for {
+		rules := h.rules.Load()
+		pause := time.NewTimer(min(rules.idle, rules.lifetime, hesitation)/4 + time.Millisecond)
 		select {
 		case <-h.life().Done():
+			pause.Stop()
 			return
-		case now := <-ticker.C:
+		case now := <-pause.C:
 			for _, s := range h.all() {
-				if reason := h.overdue(s, now); reason != "" {
+				if reason := overdue(s, rules, now); reason != "" {
 					h.options.Log.Debug("a session is ended", "reason", reason)
 					h.work.Go(func() { h.drop(s) })
 				}
@@ -316,14 +332,14 @@ func (h *HTTP) sweep() {
 	}
 }
 
-func (h *HTTP) overdue(s *session, now time.Time) string {
-	if now.Sub(s.began) > h.options.Lifetime {
+func overdue(s *session, rules *rules, now time.Time) string {
+	if now.Sub(s.began) > rules.lifetime {
 		return "its time is up"
 	}
 	if since := s.freshSince(); !since.IsZero() && now.Sub(since) > hesitation {
 		return "its client does not go on"
 	}
-	if since := s.idleSince(); !since.IsZero() && now.Sub(since) > h.options.Idle {
+	if since := s.idleSince(); !since.IsZero() && now.Sub(since) > rules.idle {
 		return "nobody uses it"
 	}
 	return ""

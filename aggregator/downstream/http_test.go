@@ -174,15 +174,15 @@ func TestHTTPEndsSessions(t *testing.T) {
 
 // TestHTTPPrincipal has a session id be of no use to somebody who came in otherwise.
 func TestHTTPPrincipal(t *testing.T) {
-	h := NewHTTP(t.Context(), HTTPOptions{})
+	h := NewHTTP(t.Context(), HTTPOptions{Bearer: "hunter2"})
 	defer h.Close()
-	owner := Client{Principal: holder, Profile: "work", Local: true}
+	owner := Client{Principal: "holder of token 1", Profile: "work", Local: true}
 	h.publish(&session{id: "s", client: owner})
 	if h.find("s", owner) == nil {
 		t.Error("a session is not found by its client")
 	}
 	for _, other := range []Client{
-		{Principal: anybody, Profile: "work", Local: true}, {Principal: holder, Local: true}, {Principal: holder, Profile: "work"},
+		{Principal: anybody, Profile: "work", Local: true}, {Principal: "holder of token 1", Local: true}, {Principal: "holder of token 1", Profile: "work"},
 	} {
 		if h.find("s", other) != nil {
 			t.Errorf("a session is found by %+v", other)

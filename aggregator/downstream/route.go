@@ -19,11 +19,11 @@ const below = "/p/"
 type methods map[string]func(w *response, r *http.Request, c Client)
 
 // served returns what is served at a URL, nil for nothing, and which profile that names.
-func (h *HTTP) served(u *url.URL) (methods, string) {
-	if profile, ok := under(h.options.Path, u); ok {
+func (h *HTTP) served(u *url.URL, now *rules) (methods, string) {
+	if profile, ok := under(now.path, u); ok {
 		return methods{"POST": h.post, "GET": h.get, "DELETE": h.delete}, profile
 	}
-	if !h.options.SSE {
+	if !now.sse {
 		return nil, ""
 	}
 	if profile, ok := under(ssePath, u); ok {
