@@ -104,6 +104,9 @@ func serveMeanings() map[string]map[string]meaning {
 			"idle":     says("a session that nobody uses for so long is ended"),
 			"lifetime": says("any session is ended after so long"),
 			"replay":   says("messages that each session keeps for a client that comes back, 1KiB to 2GiB"),
+
+			"connections": says("connections at a time"),
+			"memory":      says("messages of all clients that are being received and served, 1MiB to 1024GiB, and never less than two of limits.message"),
 		},
 	}
 }

@@ -52,12 +52,15 @@ type ServeLimits struct {
 	Idle     time.Duration `koanf:"idle"`     // after which a session that nobody uses is ended
 	Lifetime time.Duration `koanf:"lifetime"` // after which any session is ended
 	Replay   int64         `koanf:"replay"`   // bytes of messages kept for a client that comes back, of each session
+
+	Connections int   `koanf:"connections"` // at a time
+	Memory      int64 `koanf:"memory"`      // bytes of messages that are being received and served, of all clients
 }
 
 func defaultServe() Serve {
 	return Serve{HTTP: ServeHTTP{
 		Path: "/mcp", SSE: true,
-		Limits: ServeLimits{Sessions: 1000, Idle: 30 * time.Minute, Lifetime: 24 * time.Hour, Replay: 1 << 20},
+		Limits: ServeLimits{Sessions: 1000, Idle: 30 * time.Minute, Lifetime: 24 * time.Hour, Replay: 1 << 20, Connections: 5000, Memory: 256 << 20},
 	}}
 }
 
@@ -146,6 +149,12 @@ func (l *loader) checkCertificate(t *ServeTLS, at func(...string) place) {
 	}
 }
 
+// Bounds of serve.http.limits.memory.
+const (
+	minMemory = 1 << 20
+	maxMemory = 1 << 40
+)
+
 func (l *loader) checkServeLimits(s ServeLimits, at func(string) place) {
 	if s.Sessions < 1 {
 		l.fault(at("sessions"), IDRange, "is less than 1", "write a number of sessions")
@@ -158,6 +167,12 @@ func (l *loader) checkServeLimits(s ServeLimits, at func(string) place) {
 	}
 	if s.Replay < minMessage || s.Replay > maxMessage {
 		l.fault(at("replay"), IDRange, "is out of range", "write a size from 1KiB to 2GiB")
+	}
+	if s.Connections < 1 {
+		l.fault(at("connections"), IDRange, "is less than 1", "write a number of connections")
+	}
+	if s.Memory < minMemory || s.Memory > maxMemory {
+		l.fault(at("memory"), IDRange, "is out of range", "write a size from 1MiB to 1024GiB")
 	}
 }
 

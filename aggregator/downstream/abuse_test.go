@@ -1,14 +1,11 @@
 package downstream
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestHTTPAbuse has requests that are wrong, or meant to harm, refused with the right status.
@@ -113,29 +110,6 @@ func TestHTTPBearer(t *testing.T) {
 	r.hello(latest, "Authorization: bearer hunter2")
 	if res := r.send("OPTIONS", "/mcp", "", "Origin: http://localhost:1"); res.StatusCode != http.StatusNoContent {
 		t.Errorf("a browser that asks first: %s", res.Status)
-	}
-}
-
-// TestHTTPSlowClient ends connections that send nothing, or no end (slow loris).
-func TestHTTPSlowClient(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes as long as a header may")
-	}
-	t.Parallel()
-	r := start(t, HTTPOptions{})
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /mcp HTTP/1.1\r\nHost: localhost\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(hung))
-	if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
-		_ = res.Body.Close()
-	} else if n, ok := err.(net.Error); ok && n.Timeout() { //nolint:errorlint // as Read gives it
-		t.Error("the connection stays open")
 	}
 }
 

@@ -119,6 +119,16 @@ type rig struct {
 
 func start(t *testing.T, o HTTPOptions) *rig {
 	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startAt(t, o, l)
+}
+
+// startAt starts a front whose clients come in by l.
+func startAt(t *testing.T, o HTTPOptions, l net.Listener) *rig {
+	t.Helper()
 	r := &rig{t: t, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
 	o.Limit = 1 << 20
 	o.Open = func(c Client, out jsonrpc.Sender) (jsonrpc.Handler, error) {
@@ -131,10 +141,6 @@ func start(t *testing.T, o HTTPOptions) *rig {
 		r.peers = append(r.peers, p)
 		r.clients = append(r.clients, c)
 		return p, nil
-	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
 	}
 	r.url = "http://" + l.Addr().String()
 	ctx, end := context.WithCancel(context.Background())

@@ -78,6 +78,7 @@ func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, d 
 			Path: d.http.Path, SSE: d.http.SSE, Bearer: d.http.Auth.Bearer,
 			AllowedHosts: d.http.AllowedHosts, AllowedOrigins: d.http.AllowedOrigins,
 			Sessions: d.http.Limits.Sessions, Idle: d.http.Limits.Idle, Lifetime: d.http.Limits.Lifetime, Replay: d.http.Limits.Replay,
+			Connections: d.http.Limits.Connections, Memory: d.http.Limits.Memory,
 		})
 		group.Go(func() error {
 			defer end()
