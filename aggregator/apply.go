@@ -93,7 +93,7 @@ func (s *Session) swap(next *generation) (retired []*upstream.Session) {
 	})
 	for _, old := range retired {
 		delete(s.parts, old)
-		for _, table := range []*owners{s.learned, s.tasks, s.answered} {
+		for _, table := range []*owners{s.learned, s.tasks, s.visits, s.answered} {
 			table.move(old, now.byName[old.Name()])
 		}
 	}

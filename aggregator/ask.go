@@ -117,13 +117,16 @@ func (s *Session) Tell(server *upstream.Session, cause jsonrpc.ID, m *jsonrpc.Me
 		}
 	case protocol.Updated:
 		uri, _ := jsonrpc.GetString(m.Params(), "uri")
-		if server.Server().Shared && !s.subscribed(uri) || !v.mayRead(server, uri) {
+		if server.Server().Shared && !s.subscribed(server.Name(), uri) || !v.mayRead(server, uri) {
 			return
 		}
 		if exposed := v.catalog().Expose(server.Name(), uri); exposed != uri {
 			text = m.WithParams("", jsonrpc.Set(m.Params(), jsonrpc.Quote(exposed), "uri"))
 		}
 	case protocol.ElicitComplete:
+		if server.Server().Shared && !s.visited(server, m.Params()) {
+			return
+		}
 		if !v.only(server) {
 			text = m.WithParams("", s.exposeElicitation(server, m.Params()))
 		}

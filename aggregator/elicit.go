@@ -34,6 +34,23 @@ func (s *Session) exposeElicitations(server *upstream.Session, data jsonrpc.Raw)
 	return jsonrpc.Set(data, append(all, ']'), "elicitations")
 }
 
+// noteVisits remembers the elicitations in the data of that error of a shared server: their end is told to nobody else.
+func (s *Session) noteVisits(server *upstream.Session, data jsonrpc.Raw) {
+	list, _ := jsonrpc.Get(data, "elicitations")
+	for e := range jsonrpc.Elements(list) {
+		if id, ok := jsonrpc.GetString(e, "elicitationId"); ok {
+			s.visits.expose(server, id)
+		}
+	}
+}
+
+// visited reports whether the client was given the elicitation that params name.
+func (s *Session) visited(server *upstream.Session, params jsonrpc.Raw) bool {
+	id, _ := jsonrpc.GetString(params, "elicitationId")
+	_, known := s.visits.of(server, id)
+	return known
+}
+
 // urlText turns that error into a tool result for a client too old to know it.
 func urlText(e *jsonrpc.Error) jsonrpc.Raw {
 	lines := []string{e.Message}

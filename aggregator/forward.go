@@ -102,6 +102,9 @@ func (s *Session) backError(
 	v *view, m *jsonrpc.Message, server *upstream.Session, answer *jsonrpc.Message, e *jsonrpc.Error,
 ) jsonrpc.Text {
 	asksForURL := e.Code == protocol.CodeURLElicitation
+	if asksForURL && server.Server().Shared {
+		s.noteVisits(server, e.Data)
+	}
 	if asksForURL && s.version() < protocol.V20251125 && m.Method() == protocol.ToolsCall {
 		return jsonrpc.Result(m.ID(), urlText(e))
 	}

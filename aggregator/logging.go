@@ -65,12 +65,12 @@ func (s *Session) audible(m *jsonrpc.Message) bool {
 	return !wanted || !ok || have >= want
 }
 
-// subscribed reports whether the client subscribed to the resource or to one that contains it.
-func (s *Session) subscribed(uri string) bool {
+// subscribed reports whether the client subscribed to the resource of the server or to one that contains it.
+func (s *Session) subscribed(server, uri string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for have := range s.subs {
-		if uri == have || strings.HasPrefix(uri, strings.TrimSuffix(have, "/")+"/") {
+		if have.server == server && (uri == have.uri || strings.HasPrefix(uri, strings.TrimSuffix(have.uri, "/")+"/")) {
 			return true
 		}
 	}

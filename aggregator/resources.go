@@ -167,16 +167,16 @@ func (s *Session) subscription(
 	if err != nil {
 		return nil, err
 	}
+	at := resource{server.Name(), name}
+	had := s.noteSubscription(at, m.Method() == protocol.Subscribe) // an update may come before the answer
 	answer, err := do(server, ctx, s, name, call)
+	if err != nil || answer != nil && answer.Error() != nil {
+		s.noteSubscription(at, had)
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	if m.Method() == protocol.Subscribe {
-		s.subs[name] = true
-	} else {
-		delete(s.subs, name)
-	}
 	heir := s.now.Load().heir(server)
 	s.mu.Unlock()
 	if heir != nil && heir != server { // it came too late to inherit this
@@ -188,6 +188,20 @@ func (s *Session) subscription(
 		return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
 	}
 	return s.back(v, m, server, answer), nil
+}
+
+// resource is a resource by its server's name for it.
+type resource struct{ server, uri string }
+
+// noteSubscription notes whether the client is subscribed to a resource, and returns whether it was.
+func (s *Session) noteSubscription(to resource, is bool) (was bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was = s.subs[to]
+	if s.subs[to] = is; !is {
+		delete(s.subs, to)
+	}
+	return was
 }
 
 // subscribable returns the server that a client's URI belongs to, and its name for it, with the view that says so.

@@ -44,7 +44,8 @@ type Session struct {
 	asked    map[jsonrpc.ID]question // requests that wait for the client
 	learned  *owners                 // URIs seen in results
 	tasks    *owners
-	subs     map[string]bool
+	visits   *owners // elicitations that calls of shared servers gave the client
+	subs     map[resource]bool
 	answered *owners // tasks that the client runs for a server
 	links    map[string]*link
 }
@@ -60,7 +61,8 @@ func newSession(a *Aggregator, out jsonrpc.Sender, number int) *Session {
 		agg: a, number: number, out: &gate{out: out}, log: a.log,
 		life: func() context.Context { return life }, end: end, kick: make(chan struct{}, 1), adopted: make(chan struct{}, 1),
 		parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
-		learned: newOwners(), tasks: newOwners(), answered: newOwners(), subs: map[string]bool{},
+		learned: newOwners(), tasks: newOwners(), visits: newOwners(), answered: newOwners(),
+		subs:  map[resource]bool{},
 		links: map[string]*link{},
 	}
 	s.now.Store(&view{generation: a.now.Load(), session: s, old: make(chan struct{})})

@@ -112,18 +112,43 @@ func (s *Session) Notification(cause jsonrpc.ID, m *jsonrpc.Message) {
 	}
 }
 
-// tell passes a notification on: a log message whose cause is known only to whose call it belongs, everything else
-// to all clients of the session.
+// tell passes a notification on. Of what has an addressee the clients know themselves whether they are that. All else is
+// for the client whose call caused it, and for all when there is no call.
 func (s *Session) tell(cause jsonrpc.ID, m *jsonrpc.Message) {
+	switch m.Method() {
+	case protocol.Updated, protocol.TaskStatus, protocol.ElicitComplete:
+		s.mu.Lock()
+		p := s.calls[cause]
+		s.mu.Unlock()
+		s.each(func(c Client) { c.Tell(s, p.causeFor(c), m) })
+		return
+	}
 	s.mu.Lock()
-	p := s.causing(cause)
+	p, client, quiet := s.causing(cause), s.soleCaller(), len(s.calls) == 0
 	s.mu.Unlock()
-	private := p != nil && cause != "" && m.Method() == protocol.LogMessage
-	s.each(func(c Client) {
-		if !private || p.Client == c {
-			c.Tell(s, p.causeFor(c), m)
+	switch {
+	case p != nil:
+		p.Client.Tell(s, p.causeFor(p.Client), m)
+	case cause == "" && client != nil:
+		client.Tell(s, "", m)
+	case cause == "" && quiet || !s.Server().Shared:
+		s.each(func(c Client) { c.Tell(s, "", m) })
+	default:
+		s.log.Debug("a notification of a shared server that may concern any of its callers", "method", m.Method())
+	}
+}
+
+// soleCaller returns the client whose calls all calls in flight are, nil when there are none, or others'. The state is
+// locked.
+func (s *Session) soleCaller() Client {
+	var sole Client
+	for _, p := range s.calls {
+		if sole != nil && sole != p.Client {
+			return nil
 		}
-	})
+		sole = p.Client
+	}
+	return sole
 }
 
 // progress hands a notification of progress to the call that it belongs to. One that comes after the

@@ -65,6 +65,7 @@ type Session struct {
 	lists    [protocol.Lists]list
 	saving   bool // a goroutine will write the snapshot
 	subs     map[string]map[Client]struct{}
+	turns    map[string]struct{} // resources whose subscription is being changed
 	levels   map[Client]jsonrpc.Raw
 	users    int      // calls that are not answered yet
 	retired  bool     // it takes no more calls

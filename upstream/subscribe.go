@@ -14,12 +14,16 @@ const restoreTime = 10 * time.Second
 // Subscribe subscribes a client to a resource, by its request. The answer is nil when a shared server has the
 // subscription already. It outlives the connection. See Call for errors.
 func (s *Session) Subscribe(ctx context.Context, client Client, uri string, c Call) (*jsonrpc.Message, error) {
+	done, err := s.turn(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	s.mu.Lock()
 	had := len(s.subs[uri]) > 0
 	s.mu.Unlock()
 	var m *jsonrpc.Message
 	if !had || !s.Server().Shared {
-		var err error
 		if m, err = s.Call(ctx, c); err != nil || m.Error() != nil {
 			return m, err
 		}
@@ -35,6 +39,11 @@ func (s *Session) Subscribe(ctx context.Context, client Client, uri string, c Ca
 
 // Unsubscribe ends a subscription. The answer is nil when other clients of a shared server keep it.
 func (s *Session) Unsubscribe(ctx context.Context, client Client, uri string, c Call) (*jsonrpc.Message, error) {
+	done, err := s.turn(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	last := false
 	s.change(func() {
 		delete(s.subs[uri], client)
@@ -46,6 +55,25 @@ func (s *Session) Unsubscribe(ctx context.Context, client Client, uri string, c 
 		return nil, nil //nolint:nilnil // documented: no answer of the server
 	}
 	return s.Call(ctx, c)
+}
+
+// turn waits until no other client of a shared session changes what it is subscribed to: what one begins must not be
+// ended by another's request that the server gets later. It returns the error of ctx, or what to call in the end.
+func (s *Session) turn(ctx context.Context, uri string) (done func(), err error) {
+	if !s.Server().Shared {
+		return func() {}, nil
+	}
+	err = s.await(ctx, func() bool {
+		if _, taken := s.turns[uri]; taken {
+			return false
+		}
+		if s.turns == nil {
+			s.turns = map[string]struct{}{}
+		}
+		s.turns[uri] = struct{}{}
+		return true
+	})
+	return func() { s.change(func() { delete(s.turns, uri) }) }, err
 }
 
 // SetLevel remembers the log level that a client wants and tells the server, now if it is there and at every
