@@ -25,6 +25,9 @@ type Options struct {
 	// LoginTool makes the server of the tool plait_auth, which is listed while a server needs a sign-in; nil: there is
 	// no such tool.
 	LoginTool func(*Aggregator) transport.Local
+	// Bridge says that plait is nothing but the wire of the one server, whose names pass unchanged: all that is not about
+	// the connection is between the client and the server. What one client does to its server is no other one's trouble.
+	Bridge bool
 	// Alone says that nobody is there who could sign in: no link is made, and nothing is registered for one.
 	Alone bool
 	// NeedsSignIn is told of a server when a person has to sign in there, once for each client and each time. It must not
@@ -46,6 +49,7 @@ type Aggregator struct {
 
 	needsSignIn func(server string)
 	alone       bool
+	bridge      bool
 
 	life func() context.Context // all that is done for a client ends with it
 
@@ -76,7 +80,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 		opts.NeedsSignIn = func(string) {}
 	}
 	a := &Aggregator{
-		needsSignIn: opts.NeedsSignIn, alone: opts.Alone,
+		needsSignIn: opts.NeedsSignIn, alone: opts.Alone, bridge: opts.Bridge,
 
 		auth:    opts.Auth,
 		life:    func() context.Context { return ctx },
@@ -90,7 +94,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 	}
 	a.servers = upstream.NewSet(ctx, cfg.Servers, upstream.Options{
 		Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Snapshots: opts.Snapshots,
-		Auth: opts.Auth, Local: local, Log: opts.Log.Named("upstream"),
+		Auth: opts.Auth, Local: local, Bridge: opts.Bridge, Log: opts.Log.Named("upstream"),
 	})
 	return a
 }

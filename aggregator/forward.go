@@ -57,7 +57,7 @@ func (s *Session) call(m *jsonrpc.Message, params jsonrpc.Raw) (upstream.Call, e
 		return c, invalid(err)
 	}
 	for key := range jsonrpc.Members(meta) {
-		if protocol.Hop(key) {
+		if protocol.Hop(key) && !s.agg.bridge {
 			c.Params = jsonrpc.Delete(c.Params, "_meta", key)
 		}
 	}

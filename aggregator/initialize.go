@@ -36,6 +36,9 @@ func (s *Session) initialize(ctx context.Context, v *view, m *jsonrpc.Message) (
 	if !s.hello.CompareAndSwap(nil, &hello) {
 		return nil, jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the session is initialized already")
 	}
+	if s.agg.bridge {
+		return s.introduce(ctx, m, hello)
+	}
 	return jsonrpc.Result(m.ID(), s.welcome(ctx, v, hello)), nil
 }
 

@@ -33,7 +33,10 @@ var methods = map[string]method{
 	protocol.TasksList:          (*Session).listTasks,
 }
 
-func (s *Session) ping(_ context.Context, _ *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
+func (s *Session) ping(ctx context.Context, v *view, m *jsonrpc.Message) (jsonrpc.Text, error) {
+	if s.agg.bridge && v.begun() {
+		return s.custom(ctx, v, m)
+	}
 	return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}")), nil
 }
 

@@ -72,11 +72,7 @@ func newSession(a *Aggregator, out jsonrpc.Sender, number int) *Session {
 
 // Request serves a request of the client (jsonrpc.Handler).
 func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text {
-	serve, ok := methods[m.Method()]
-	if !ok {
-		serve = (*Session).custom
-	}
-	v := s.now.Load()
+	serve, v := s.method(m.Method()), s.now.Load()
 	if m.Method() != protocol.Initialize && m.Method() != protocol.Ping {
 		if s.hello.Load() == nil {
 			return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidRequest, "the first request is initialize"))

@@ -87,8 +87,11 @@ func (s *Session) next() string {
 	if _, next := auth.Advice(s.err); next != "" {
 		return next
 	}
-	doctor := "plait doctor " + s.Name()
-	switch s.id() {
+	id, doctor := s.id(), "plait doctor "+s.Name()
+	if s.bridge && id != "" && id != idNotYet { // no file says how it is started
+		return "try its command in a terminal"
+	}
+	switch id {
 	case "":
 		return ""
 	case idMisconfigured:

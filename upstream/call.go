@@ -149,7 +149,7 @@ func (s *Session) explain(err error) error {
 	case concernsCredentials(err):
 		return s.denied(err)
 	case errors.As(err, &exit):
-		e.State, e.ID, e.Next = "lost", idLost, "try its command in a terminal"
+		e.State, e.ID, e.Next = "lost", idLost, "plait starts it anew: call again, or try its command in a terminal"
 	case errors.As(err, &lost):
 		e.State, e.ID, e.Next = "lost", idLost, "try again"
 	case errors.As(err, &long) && limit > 0:

@@ -106,7 +106,7 @@ func (s *Session) Notification(cause jsonrpc.ID, m *jsonrpc.Message) {
 		for _, l := range changed {
 			s.stale(l)
 		}
-		if changed == nil {
+		if changed == nil || s.bridge {
 			s.tell(cause, m)
 		}
 	}

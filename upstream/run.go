@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 	"github.com/plait-mcp/plait/upstream/transport"
@@ -172,6 +174,7 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	}
 	if again {
 		s.repeatUpdates()
+		s.repeatChanges(l)
 	}
 	return l, nil
 }
@@ -184,9 +187,13 @@ func (s *Session) attempt(ctx context.Context, requests *atomic.Int64) (*link, e
 	if v := s.Server().ProtocolVersion; v != "" {
 		hello = jsonrpc.Set(hello, jsonrpc.Quote(v), "protocolVersion")
 	}
+	var stderr hclog.Level
+	if s.bridge {
+		stderr = hclog.Info
+	}
 	conn, m, err := transport.Open(ctx, transport.Options{
 		Server: s.Server(), Client: metered(s.http, requests), Local: s.local, Handler: s, Limit: s.limit, Log: s.log,
-		Guardian: s.guardian,
+		Guardian: s.guardian, Stderr: stderr,
 	}, id, jsonrpc.NewRequest(id, protocol.Initialize, hello))
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {

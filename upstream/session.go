@@ -24,6 +24,7 @@ type Session struct {
 	changed  func() <-chan struct{} // see server
 	local    transport.Local
 	guardian *transport.Guardian
+	bridge   bool // see Options
 	limit    int64
 	hello    Hello
 	log      hclog.Logger

@@ -23,7 +23,10 @@ type Options struct {
 	Snapshots *Snapshots          // of the lists; nil: none are kept
 	Auth      *auth.Manager       // comes to servers as their identities; nil: only with the static headers of each
 	Local     transport.Local     // a server inside plait, for OpenLocal; nil: there is none
-	Log       hclog.Logger
+	// Bridge says that each session is the only one that matters to its client: it hears of every list that changes, nobody
+	// else suffers when its server fails, and the log says at level info what a child writes to its stderr.
+	Bridge bool
+	Log    hclog.Logger
 }
 
 // Set is the configured servers. Any goroutine may call its methods, but Apply, Reopen and Drain come one after the
@@ -98,8 +101,12 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 	if srv.cfg.Shared {
 		hello = s.own()
 	}
+	common := srv.common
+	if s.opts.Bridge {
+		common = newCommon()
+	}
 	session := &Session{
-		of: srv, common: srv.common, since: time.Now(),
+		of: srv, common: common, bridge: s.opts.Bridge, since: time.Now(),
 		http: srv.http, changed: srv.changed, local: srv.local, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
 		log:  s.opts.Log.With("server", srv.cfg.Name),
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),

@@ -145,6 +145,22 @@ func (s *Session) repeatUpdates() {
 	}
 }
 
+// repeatChanges tells the client of a bridge, whose lists nobody else keeps, that they may be others.
+func (s *Session) repeatChanges(l *link) {
+	if !s.bridge {
+		return
+	}
+	for _, list := range []protocol.List{protocol.Tools, protocol.Prompts, protocol.Resources} {
+		if told, _ := jsonrpc.Get(l.capabilities, list.Capability(), "listChanged"); string(told) != "true" {
+			continue
+		}
+		m, err := jsonrpc.Parse(jsonrpc.NewNotification(list.Changed(), nil).Bytes())
+		if err == nil {
+			s.each(func(c Client) { c.Tell(s, "", m) })
+		}
+	}
+}
+
 func (s *Session) subscribed() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,6 +45,7 @@ type HTTPOptions struct {
 	AllowedOrigins []string      // origins of web pages that may come, besides those of this machine
 
 	Sessions int           // at a time; 0 for 1000
+	Full     string        // what a client is told when there are so many; "" for that there are
 	Idle     time.Duration // after which a session that nobody uses is ended; 0 for 30 minutes
 	Lifetime time.Duration // after which any session is ended; 0 for 24 hours
 	Replay   int64         // bytes of messages that a session keeps for a client that comes back; 0 for 1 MiB
@@ -64,7 +65,8 @@ func (o *HTTPOptions) complete() {
 		o.Log = hclog.NewNullLogger()
 	}
 	o.Path = cmp.Or(o.Path, "/mcp")
-	o.Sessions = cmp.Or(o.Sessions, 1000)         //nolint:mnd // documented
+	o.Sessions = cmp.Or(o.Sessions, 1000) //nolint:mnd // documented
+	o.Full = cmp.Or(o.Full, "too many sessions")
 	o.Idle = cmp.Or(o.Idle, 30*time.Minute)       //nolint:mnd // documented
 	o.Lifetime = cmp.Or(o.Lifetime, 24*time.Hour) //nolint:mnd // documented
 	o.Replay = cmp.Or(o.Replay, 1<<20)            //nolint:mnd // documented
@@ -76,10 +78,7 @@ func (o *HTTPOptions) complete() {
 // hesitation is how long a client may take to go on after initialize.
 const hesitation = time.Minute
 
-var (
-	errFull  = errors.New("too many sessions")
-	errCrowd = errors.New("too many connections")
-)
+var errCrowd = errors.New("too many connections")
 
 // HTTP serves any number of clients over HTTP (2025-11-25 and older, transports). It is an http.Handler for all paths.
 type HTTP struct {
@@ -209,9 +208,9 @@ func (h *HTTP) open(c Client) (*session, error) {
 		old := h.hesitant()
 		h.mu.Unlock()
 		if old == nil {
-			return nil, errFull
+			return nil, errors.New(h.options.Full)
 		}
-		h.told.say(errFull.Error(), "too many sessions; those end first whose client does not go on after initialize", "limit", now.sessions)
+		h.told.say(h.options.Full, "too many sessions; those end first whose client does not go on after initialize", "limit", now.sessions)
 		old.stop()
 	} else {
 		h.count++

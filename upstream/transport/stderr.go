@@ -21,10 +21,11 @@ const (
 )
 
 // stderrLog takes what a child writes to its stderr, which says nothing about errors by itself (MCP, stdio transport):
-// line by line into the log at level debug, and the last lines in case the child exits. It keeps a bounded part of
+// line by line into the log, and the last lines in case the child exits. It keeps a bounded part of
 // each line, of the last lines and, in the log, of each second, and so never lets the child wait.
 type stderrLog struct {
-	log hclog.Logger
+	log   hclog.Logger
+	level hclog.Level // of its lines in the log
 
 	mu   sync.Mutex
 	ring [stderrLines][]byte // ring[n%stderrLines] is the next to be overwritten
@@ -68,13 +69,13 @@ func (s *stderrLog) take(line []byte) {
 
 // show logs a line; nil, or the first line of a second, says how many were left out before.
 func (s *stderrLog) show(line []byte) {
-	if !s.log.IsDebug() {
+	if s.log.GetLevel() > s.level {
 		return
 	}
 	now := time.Now()
 	if line == nil || now.Sub(s.second) >= time.Second {
 		if s.omitted > 0 {
-			s.log.Debug("stderr: lines left out", "lines", s.omitted)
+			s.log.Log(s.level, "stderr: lines left out", "lines", s.omitted)
 		}
 		s.second, s.shown, s.omitted = now, 0, 0
 	}
@@ -82,7 +83,7 @@ func (s *stderrLog) show(line []byte) {
 	case line == nil:
 	case s.shown < stderrRate:
 		s.shown++
-		s.log.Debug("stderr", "line", plainText(line))
+		s.log.Log(s.level, "stderr", "line", plainText(line))
 	default:
 		s.omitted++
 	}

@@ -32,7 +32,7 @@ func TestStderrTail(t *testing.T) {
 
 func TestStderrRate(t *testing.T) {
 	var log logBuffer
-	s := &stderrLog{log: log.logger(hclog.Debug)}
+	s := &stderrLog{log: log.logger(hclog.Debug), level: hclog.Debug}
 	const lines = 100_000
 	s.read(strings.NewReader(strings.Repeat("x\n", lines)))
 	text := log.String()

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func openStdio(ctx context.Context, o Options) (Conn, error) {
 	}
 	c := &stdioConn{
 		name: o.Server.Name, log: log.With("server", o.Server.Name), limit: o.Limit, handler: o.Handler,
-		child: child, out: out, stderr: &stderrLog{log: log.With("server", o.Server.Name)},
+		child: child, out: out, stderr: &stderrLog{log: log.With("server", o.Server.Name, "pid", child.cmd.Process.Pid), level: cmp.Or(o.Stderr, hclog.Debug)},
 		serving: make(chan struct{}, maxServing),
 		leaving: make(chan struct{}), hurried: make(chan struct{}),
 		done: make(chan struct{}), finished: make(chan struct{}),

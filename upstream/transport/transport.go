@@ -51,6 +51,7 @@ type Options struct {
 	Handler Handler
 	Limit   int64        // bytes of one message
 	Log     hclog.Logger // nil means no log
+	Stderr  hclog.Level  // at which the log says what a child writes to its stderr; 0 means debug
 
 	Guardian *Guardian // ends the child of a stdio server when plait is killed; nil means nobody does
 	Local    Local     // the server, when it is one inside this process; else nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -96,14 +97,21 @@ func runExpose(ctx context.Context, a *app, o exposeOptions) error {
 		return usagef("%s can be reached by other machines, and whoever reaches it could use the server as you; leave --host out, "+
 			"add --bearer with a token that clients must send, or --insecure if something else keeps strangers out", s.Listen)
 	}
+	a.bridge = true
 	never := func() (wanted, given bool) { return false, true }
-	return a.serve(ctx, cfg, serving{doors: doors{insecure: o.insecure, stdio: never}})
+	return a.serve(ctx, cfg, serving{
+		doors: doors{insecure: o.insecure, stdio: never},
+		full:  fmt.Sprintf("all %d children that plait expose may start are in use; end a session, try again later, or raise --max-children", o.children),
+	})
 }
 
 // exposeConfig makes the configuration of the one server and checks it as if it stood in a file.
 func (a *app) exposeConfig(ctx context.Context, o exposeOptions) (*config.Config, error) {
 	if len(o.command) == 0 || o.command[0] == "" {
 		return nil, usagef("expose needs the command of a server, as in plait expose -- npx -y @modelcontextprotocol/server-everything; see plait expose --help")
+	}
+	if _, err := exec.LookPath(o.command[0]); err != nil && !errors.Is(err, exec.ErrDot) {
+		return nil, usagef("command %q: %w; correct it or install the program", o.command[0], errors.Unwrap(err))
 	}
 	args := make([]string, len(o.command))
 	for i, arg := range o.command {

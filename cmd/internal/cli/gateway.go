@@ -44,9 +44,13 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 		cfg = alone(cfg)
 	}
 	g := &gateway{log: log, accounts: accounts, guardian: guardian, waiting: make(chan string, 1)}
+	login := loginTool
+	if a.bridge {
+		login = nil
+	}
 	g.Aggregator = aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
-		Auth: accounts.Manager, LoginTool: loginTool, NeedsSignIn: g.wait, Alone: a.alone,
+		Auth: accounts.Manager, LoginTool: login, NeedsSignIn: g.wait, Alone: a.alone, Bridge: a.bridge,
 	})
 	return g, nil
 }

@@ -44,8 +44,9 @@ type serving struct {
 	file    string // that is read again when it changes, "" for none
 	doors   doors
 	person  presence
-	browser bool // the first sign-in opens one, if one can be seen
-	forget  bool // former sign-ins are forgotten first
+	browser bool   // the first sign-in opens one, if one can be seen
+	full    string // what a client is told that finds no room, "" for the usual
+	forget  bool   // former sign-ins are forgotten first
 }
 
 func runServe(ctx context.Context, a *app, o serving) error {
@@ -89,7 +90,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	group, ctx := errgroup.WithContext(ctx)
-	way := &door{http: http, stdio: o.doors.usesStdio(a, http), limit: cfg.Limits.Message}
+	way := &door{http: http, stdio: o.doors.usesStdio(a, http), limit: cfg.Limits.Message, full: o.full}
 	if err := a.welcome(ctx, group, g, way, end); err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, d 
 			Open: g.enter, Limit: d.limit, Log: log,
 			Path: d.http.Path, SSE: d.http.SSE, Bearer: d.http.Auth.Bearer,
 			AllowedHosts: d.http.AllowedHosts, AllowedOrigins: d.http.AllowedOrigins,
-			Sessions: d.http.Limits.Sessions, Idle: d.http.Limits.Idle, Lifetime: d.http.Limits.Lifetime, Replay: d.http.Limits.Replay,
+			Sessions: d.http.Limits.Sessions, Full: d.full, Idle: d.http.Limits.Idle, Lifetime: d.http.Limits.Lifetime, Replay: d.http.Limits.Replay,
 			Connections: d.http.Limits.Connections, Memory: d.http.Limits.Memory,
 		})
 		group.Go(func() error {
@@ -101,7 +101,8 @@ func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, d 
 type door struct {
 	http  config.ServeHTTP // Listen is "" when nothing listens
 	stdio bool
-	limit int64 // bytes of a message
+	limit int64  // bytes of a message
+	full  string // what a client is told that finds no room, "" for the usual
 }
 
 // bind opens the endpoint and says where it is.
