@@ -110,6 +110,9 @@ func stayHome(next *http.Request, via []*http.Request) error {
 
 // SameOrigin reports whether two URLs have one scheme, host and port.
 func SameOrigin(a, b *url.URL) bool {
+	if a.Scheme == b.Scheme && a.Host == b.Host {
+		return true
+	}
 	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
@@ -146,7 +149,7 @@ func newCredentials(next *http.Transport, origin *url.URL, headers map[string]co
 
 // RoundTrip implements http.RoundTripper. A header that the request has already stays: it is one of the wire's.
 func (c *credentials) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !SameOrigin(r.URL, c.origin) {
+	if len(c.headers) == 0 && c.host == "" || !SameOrigin(r.URL, c.origin) {
 		return c.next.RoundTrip(r)
 	}
 	headers := maps.Clone(r.Header)

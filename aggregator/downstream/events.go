@@ -3,6 +3,7 @@ package downstream
 import (
 	"cmp"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -25,6 +26,7 @@ type response struct {
 
 	control *http.ResponseController
 	err     error // of the first write that failed; nothing is written after it
+	timed   int   // bytes of the chunk whose time runs
 
 	intake  intake   // the body of the request
 	status  int      // 0 before there is one
@@ -61,12 +63,15 @@ func (w *response) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach what it controls.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// put writes a text.
+// put writes a text. Every chunk has its time; what comes with it in small pieces has none of its own.
 func (w *response) put(p []byte) {
 	for len(p) > 0 && w.err == nil {
-		n := min(len(p), chunk)
-		_ = w.control.SetWriteDeadline(time.Now().Add(slowest)) // what cannot do that has none
+		n := min(len(p), chunk-w.timed)
+		if w.timed == 0 {
+			_ = w.control.SetWriteDeadline(time.Now().Add(slowest)) // what cannot do that has none
+		}
 		_, w.err = w.Write(p[:n])
+		w.timed = (w.timed + n) % chunk
 		p = p[n:]
 	}
 }
@@ -74,13 +79,16 @@ func (w *response) put(p []byte) {
 func (w *response) flush() {
 	if w.err == nil {
 		w.err = w.control.Flush()
+		w.timed = 0
 	}
 }
 
 // json sends a message as the whole response.
 func (w *response) json(status int, t jsonrpc.Text) {
-	w.Header().Set("Content-Type", jsonType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	h := w.Header()
+	h.Set("Content-Type", jsonType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(t.Len()))
 	w.WriteHeader(status)
 	for _, p := range t {
 		w.put(p)

@@ -23,6 +23,7 @@ type exchange struct {
 	handler jsonrpc.Handler
 	out     jsonrpc.Sender
 	told    *told
+	crew    *crew
 
 	work sync.WaitGroup // requests that are being served
 
@@ -35,9 +36,9 @@ type exchange struct {
 	closed  bool // nothing is started any more
 }
 
-func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, told *told) *exchange {
+func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, told *told, crew *crew) *exchange {
 	return &exchange{
-		handler: handler, out: out, told: told,
+		handler: handler, out: out, told: told, crew: crew,
 		running: map[jsonrpc.ID]context.CancelFunc{}, refusing: make(chan struct{}, maxRefusing),
 	}
 }
@@ -81,12 +82,16 @@ func (x *exchange) decline(ctx context.Context, reply func(jsonrpc.Text), refusa
 	})
 }
 
-// start runs f on its own goroutine, or otherwise on that of the caller when the session is ending.
+// start runs f on another goroutine, or otherwise on that of the caller when the session is ending.
 func (x *exchange) start(f, otherwise func()) {
 	x.mu.Lock()
 	ending := x.closed
 	if !ending {
-		x.work.Go(f)
+		x.work.Add(1)
+		x.crew.run(func() {
+			defer x.work.Done()
+			f()
+		})
 	}
 	x.mu.Unlock()
 	if ending {

@@ -154,15 +154,21 @@ func isLocal(r *http.Request) bool {
 	if !ok {
 		return true
 	}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return tcp.IP.IsLoopback()
+	}
 	host, _, err := net.SplitHostPort(addr.String())
 	return err != nil || isLoopback(host)
 }
 
 // isForwarded reports whether something on the way says that it passes the request on for somebody else (RFC 7239).
 func isForwarded(r *http.Request) bool {
-	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}, func(name string) bool {
-		return r.Header.Get(name) != ""
-	})
+	for _, name := range [...]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // hostname returns the host of a header Host, without its port, the dot at its end and the brackets of an address.

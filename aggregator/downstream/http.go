@@ -88,6 +88,9 @@ type HTTP struct {
 	end     context.CancelFunc
 	work    sync.WaitGroup // the sweeper, and sessions that are being ended
 	told    *told
+	crew    *crew
+
+	mcp, legacy, messages methods // of the paths
 
 	connections *connections
 	memory      *memory
@@ -107,10 +110,12 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	h := &HTTP{
 		options: o, life: func() context.Context { return life }, end: end,
-		told: newTold(o.Log), connections: newConnections(o.Connections), memory: &memory{limit: o.Memory},
+		told: newTold(o.Log), crew: newCrew(), connections: newConnections(o.Connections), memory: &memory{limit: o.Memory},
 		sessions: map[string]*session{},
 	}
 	h.rules.Store(newRules(&o))
+	h.mcp = methods{"POST": h.post, "GET": h.get, "DELETE": h.delete}
+	h.legacy, h.messages = methods{"GET": h.sse}, methods{"POST": h.message}
 	h.work.Go(h.sweep)
 	return h
 }
@@ -217,9 +222,7 @@ func (h *HTTP) open(c Client) (*session, error) {
 		h.work.Add(1) // until it has ended
 		h.mu.Unlock()
 	}
-	o := h.options
-	o.Replay = now.replay
-	s, err := newSession(h.life(), rand.Text(), c, &o, h.told)
+	s, err := newSession(h, rand.Text(), c, now.replay)
 	if err != nil {
 		h.leave()
 		return nil, &missingError{err}
@@ -327,6 +330,7 @@ func (h *HTTP) sweep() {
 				}
 				s.forget(now)
 			}
+			h.crew.relieve()
 		}
 	}
 }
@@ -369,4 +373,5 @@ func (h *HTTP) Close() {
 	all.Wait()
 	h.end()
 	h.work.Wait()
+	h.crew.close()
 }

@@ -77,6 +77,7 @@ type intake struct {
 	control *http.ResponseController
 	hold    *hold
 	began   time.Time
+	until   time.Time // the deadline
 	read    int64
 	unread  bool // there is more
 }
@@ -85,7 +86,15 @@ type intake struct {
 func (i *intake) expect(r *http.Request) {
 	if i.unread = r.ContentLength != 0; i.unread {
 		i.began = time.Now()
-		_ = i.control.SetReadDeadline(i.began.Add(pause)) // what cannot do that has none
+		i.await(i.began.Add(pause))
+	}
+}
+
+// await sets the deadline, but for a difference that does not matter.
+func (i *intake) await(until time.Time) {
+	if until.Sub(i.until).Abs() > time.Second {
+		i.until = until
+		_ = i.control.SetReadDeadline(until) // what cannot do that has none
 	}
 }
 
@@ -105,7 +114,7 @@ func (i *intake) Read(p []byte) (int, error) {
 	if next.Before(until) {
 		until = next
 	}
-	_ = i.control.SetReadDeadline(until) // what cannot do that has none
+	i.await(until)
 	n, err := i.from.Read(p)
 	if n > 0 && !i.hold.grow(int64(n)) {
 		return 0, errMemory

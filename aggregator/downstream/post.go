@@ -29,7 +29,7 @@ const (
 
 // post takes a message of a client.
 func (h *HTTP) post(w *response, r *http.Request, c Client) {
-	if !accepts(r, jsonType) || !accepts(r, eventType) {
+	if !acceptsBoth(r) {
 		h.refuse(w, r, http.StatusNotAcceptable, "the header Accept must allow application/json and text/event-stream")
 		return
 	}
@@ -188,9 +188,7 @@ func (h *HTTP) sessionOf(w *response, r *http.Request, c Client) *session {
 
 // read reads the message in the body, or refuses the request and returns nil.
 func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset := params["charset"]
-	if err != nil || kind != jsonType || charset != "" && !strings.EqualFold(charset, "utf-8") || r.Header.Get("Content-Encoding") != "" {
+	if !isJSON(r.Header.Get("Content-Type")) || r.Header.Get("Content-Encoding") != "" {
 		h.refuse(w, r, http.StatusUnsupportedMediaType, "the body must be application/json, in UTF-8 and without Content-Encoding")
 		return nil
 	}
@@ -203,7 +201,7 @@ func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
 		return nil
 	}
 	a := jsonrpc.NewAssembler(h.options.Limit, int(min(max(r.ContentLength, 0), trusted)))
-	_, err = a.ReadFrom(&w.intake)
+	_, err := a.ReadFrom(&w.intake)
 	switch {
 	case errors.Is(err, errMemory):
 		h.full(w, r, err)
@@ -232,6 +230,16 @@ func (h *HTTP) read(w *response, r *http.Request) *jsonrpc.Message {
 	return nil
 }
 
+// isJSON reports whether a media type is that of JSON in UTF-8.
+func isJSON(media string) bool {
+	if media == jsonType { // what nearly all clients send
+		return true
+	}
+	kind, params, err := mime.ParseMediaType(media)
+	charset := params["charset"]
+	return err == nil && kind == jsonType && (charset == "" || strings.EqualFold(charset, "utf-8"))
+}
+
 // requests returns the ids of the requests in a message; a batch always gets an answer when it has any, or has faults.
 func requests(m *jsonrpc.Message) []jsonrpc.ID {
 	switch m.Kind() {
@@ -255,6 +263,14 @@ func requests(m *jsonrpc.Message) []jsonrpc.ID {
 		return []jsonrpc.ID{jsonrpc.Null}
 	}
 	return ids
+}
+
+// acceptsBoth reports whether the client takes whatever answer there may be.
+func acceptsBoth(r *http.Request) bool {
+	if headers := r.Header["Accept"]; len(headers) == 1 && headers[0] == jsonType+", "+eventType { // what nearly all clients send
+		return true
+	}
+	return accepts(r, jsonType) && accepts(r, eventType)
 }
 
 // accepts reports whether the client takes an answer of that type (RFC 9110, section 12.5.1).

@@ -21,16 +21,16 @@ type methods map[string]func(w *response, r *http.Request, c Client)
 // served returns what is served at a URL, nil for nothing, and which profile that names.
 func (h *HTTP) served(u *url.URL, now *rules) (methods, string) {
 	if profile, ok := under(now.path, u); ok {
-		return methods{"POST": h.post, "GET": h.get, "DELETE": h.delete}, profile
+		return h.mcp, profile
 	}
 	if !now.sse {
 		return nil, ""
 	}
 	if profile, ok := under(ssePath, u); ok {
-		return methods{"GET": h.sse}, profile
+		return h.legacy, profile
 	}
 	if profile, ok := under(messagePath, u); ok {
-		return methods{"POST": h.message}, profile
+		return h.messages, profile
 	}
 	return nil, ""
 }

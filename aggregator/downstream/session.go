@@ -60,20 +60,21 @@ type session struct {
 
 var _ jsonrpc.Sender = (*session)(nil)
 
-func newSession(ctx context.Context, id string, c Client, o *HTTPOptions, told *told) (*session, error) {
-	life, end := context.WithCancel(ctx)
+// newSession makes a session that keeps so many bytes to be sent again.
+func newSession(h *HTTP, id string, c Client, replay int64) (*session, error) {
+	life, end := context.WithCancel(h.life())
 	s := &session{
-		id: id, client: c, budget: o.Replay, told: told, began: time.Now(), used: time.Now(),
+		id: id, client: c, budget: replay, told: h.told, began: time.Now(), used: time.Now(),
 		life: func() context.Context { return life }, end: end, done: make(chan struct{}),
 		streams: map[int]*stream{0: newStream(0, nil)}, causes: map[jsonrpc.ID]*stream{},
 	}
 	s.room.L = &s.mu
-	handler, err := o.Open(c, s)
+	handler, err := h.options.Open(c, s)
 	if err != nil {
 		end()
 		return nil, err
 	}
-	s.exchange = newExchange(handler, s, told)
+	s.exchange = newExchange(handler, s, h.told, h.crew)
 	return s, nil
 }
 

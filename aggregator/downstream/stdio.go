@@ -31,7 +31,9 @@ func ServeStdio(ctx context.Context, in io.Reader, out io.Writer, o Options) err
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	to := &lines{jsonrpc.NewWriter(out), stop}
-	x := newExchange(o.Open(to), to, newTold(o.Log))
+	crew := newCrew()
+	defer crew.close()
+	x := newExchange(o.Open(to), to, newTold(o.Log), crew)
 	ended := make(chan error, 1)
 	go func() { // blocks in Read, which nothing can interrupt: it ends with in
 		ended <- x.read(serving, jsonrpc.NewReader(in, o.Limit))
