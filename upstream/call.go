@@ -51,6 +51,13 @@ type pending struct {
 // server refused because it forgot the session is sent once more; one that it may have taken is not. When the
 // session is not wanted any more the error is ErrRetired, and nothing was sent.
 func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
+	began := time.Now()
+	m, err := s.call(ctx, c)
+	s.common.tally.call(c, m, err, time.Since(began))
+	return m, err
+}
+
+func (s *Session) call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}

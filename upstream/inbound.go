@@ -13,6 +13,7 @@ func (s *Session) Request(ctx context.Context, cause jsonrpc.ID, m *jsonrpc.Mess
 	if m.Method() == protocol.Ping {
 		return jsonrpc.Result(m.ID(), jsonrpc.Raw("{}"))
 	}
+	s.common.tally.heard(m)
 	client := s.only()
 	if client == nil {
 		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidParams,
@@ -83,6 +84,7 @@ func (s *Session) asking(cause, id jsonrpc.ID, cancel context.CancelFunc) (p *pe
 
 // Notification takes a notification of the server (transport.Handler).
 func (s *Session) Notification(cause jsonrpc.ID, m *jsonrpc.Message) {
+	s.common.tally.heard(m)
 	switch m.Method() {
 	case protocol.Progress:
 		s.progress(m)

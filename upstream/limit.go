@@ -14,9 +14,10 @@ import (
 type common struct {
 	health *health
 	queue  queue
+	tally  *tally // goes on when the server is replaced by one of the same name
 }
 
-func newCommon() *common { return &common{health: newHealth()} }
+func newCommon() *common { return &common{health: newHealth(), tally: &tally{}} }
 
 // maxQueue bounds the calls that wait for their turn at one server.
 const maxQueue = 1000

@@ -25,9 +25,13 @@ func (s *Set) Apply(servers []*config.Server) {
 	next := make([]*server, len(servers))
 	for i, cfg := range servers {
 		next[i] = newServer(cfg)
-		if srv := had[cfg.Name]; srv != nil && srv.take(next[i]) {
+		switch srv := had[cfg.Name]; {
+		case srv == nil:
+		case srv.take(next[i]):
 			next[i] = srv
 			delete(had, cfg.Name)
+		default:
+			next[i].common.tally = srv.common.tally
 		}
 	}
 	s.servers = next

@@ -151,11 +151,13 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	l, err := s.attempt(ctx, requests)
 	switch {
 	case err == nil:
+		s.common.tally.connects[0].Add(1)
 		s.common.health.worked()
 	case ctx.Err() != nil:
 		s.common.health.gaveUp()
 		return nil, err
 	default:
+		s.common.tally.connects[1].Add(1)
 		s.common.health.failed(err, requests.Load(), woken)
 		return nil, err
 	}
