@@ -65,6 +65,8 @@ type Aggregator struct {
 	warned       map[catalog.Warning]bool
 	sessions     map[*Session]struct{}
 	opened       int // sessions so far
+
+	required *required
 }
 
 // New returns the aggregator of the servers in cfg. It connects nothing before a client comes. ctx ends all
@@ -87,6 +89,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 		version: opts.Version, redact: opts.Redact, log: opts.Log,
 		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
 	}
+	a.required = &required{agg: a}
 	a.now.Store(newGeneration(1, cfg))
 	var local transport.Local
 	if opts.LoginTool != nil {
@@ -120,6 +123,7 @@ func (a *Aggregator) Close() {
 	for _, s := range a.clients() {
 		all.Go(s.Close)
 	}
+	all.Go(a.required.close)
 	all.Wait()
 	a.servers.Close()
 }

@@ -33,6 +33,7 @@ func (a *Aggregator) Apply(cfg *config.Config) config.Plan {
 	for _, s := range a.clients() {
 		s.adopt(next)
 	}
+	a.required.adopt()
 	a.dropInstructions(plan)
 	return plan
 }

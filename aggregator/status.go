@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/plait-mcp/plait/aggregator/catalog"
@@ -86,16 +87,30 @@ func (s *Session) status() ClientStatus {
 	return c
 }
 
+// Stats counts what was done since the start.
+type Stats struct {
+	Generation int // of the configuration
+	Clients    int // now
+	Servers    []upstream.Stats
+}
+
+// Stats returns the counters. It blocks for no server.
+func (a *Aggregator) Stats() Stats {
+	return Stats{Generation: a.now.Load().number, Clients: len(a.clients()), Servers: a.servers.Stats()}
+}
+
 // Retry has every server tried now that waits for its next attempt, or would not be tried again. It waits for
 // nothing.
 func (a *Aggregator) Retry() {
+	servers := a.required.all()
 	for _, s := range a.clients() {
-		for _, server := range s.now.Load().servers {
-			switch server.Status().State {
-			case upstream.Waiting, upstream.Parked, upstream.SignIn:
-				server.Retry()
-			default:
-			}
+		servers = append(slices.Clip(servers), s.now.Load().servers...)
+	}
+	for _, server := range servers {
+		switch server.Status().State {
+		case upstream.Waiting, upstream.Parked, upstream.SignIn:
+			server.Retry()
+		default:
 		}
 	}
 }

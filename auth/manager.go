@@ -47,6 +47,8 @@ type Manager struct {
 	clients map[*Client]struct{}
 	begun   map[string]string // keys of the sign-ins that were begun here, by site
 	broker  *flow.Broker
+
+	renewals map[string]Renewals // by identity
 }
 
 // NewManager returns a Manager. What it does by itself ends with ctx or Close. It waits for nothing, and touches the
@@ -56,6 +58,7 @@ func NewManager(ctx context.Context, opts Options) *Manager {
 		opts: opts, log: opts.Log,
 		jobs: make(chan func(context.Context)), ending: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		holders: map[string]*holder{}, clients: map[*Client]struct{}{}, begun: map[string]string{},
+		renewals: map[string]Renewals{},
 	}
 	if m.log == nil {
 		m.log = hclog.NewNullLogger()

@@ -134,6 +134,7 @@ func (h *holder) request(ctx context.Context, at stop) (*grant.Token, error) {
 		next.NoResource = true
 		t, err = s.token(ctx, rec, at.bond, "")
 	}
+	h.m.count(s.identity.Name, err)
 	if err != nil {
 		return nil, h.failed(ctx, rec, err)
 	}

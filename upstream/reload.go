@@ -59,8 +59,29 @@ func (s *Set) orphan(srv *server) {
 // server stayed the same, with its new settings, and new ones, which take over what the client had set up with
 // the server of that name. retired are those that are not needed any more; Drain ends them.
 func (s *Set) Reopen(client Client, hello Hello, have []*Session) (now, retired []*Session) {
+	return s.reopen(client, hello, have, func(*config.Server) bool { return true })
+}
+
+// Require is Reopen for plait itself, which only wants to know whether the servers can be reached that are required. One
+// that is idle and was never connected is used, so that this comes out.
+func (s *Set) Require(client Client, have []*Session) (now, retired []*Session) {
+	now, retired = s.reopen(client, s.own(), have, func(cfg *config.Server) bool { return cfg.Required })
+	for _, session := range now {
+		session.mu.Lock()
+		if !session.opened {
+			session.rouse()
+		}
+		session.mu.Unlock()
+	}
+	return now, retired
+}
+
+func (s *Set) reopen(client Client, hello Hello, have []*Session, wanted func(*config.Server) bool) (now, retired []*Session) {
 	for _, srv := range s.current() {
 		cfg := srv.settings()
+		if !wanted(cfg) {
+			continue
+		}
 		i := slices.IndexFunc(have, func(old *Session) bool { return old.Name() == cfg.Name })
 		switch {
 		case i < 0:

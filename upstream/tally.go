@@ -49,8 +49,8 @@ type Stats struct {
 	Calls    [Results]uint64 // of clients, that have ended
 	Took     [len(Buckets) + 1]uint64
 	TookAll  time.Duration // the sum
-	Sent     uint64        // bytes of calls
-	Received uint64        // bytes of their answers, and of what the server said meanwhile
+	Sent     int64         // bytes of calls
+	Received int64         // bytes of their answers, and of what the server said meanwhile
 	InFlight int           // calls, now
 	Connects [2]uint64     // attempts that worked, and that did not
 
@@ -62,7 +62,7 @@ type tally struct {
 	calls          [Results]atomic.Uint64
 	took           [len(Buckets) + 1]atomic.Uint64
 	tookAll        atomic.Int64
-	sent, received atomic.Uint64
+	sent, received atomic.Int64
 	connects       [2]atomic.Uint64
 }
 
@@ -81,9 +81,9 @@ func (m *tally) call(c Call, answer *jsonrpc.Message, err error, took time.Durat
 	bucket, _ := slices.BinarySearch(Buckets[:], took)
 	m.took[bucket].Add(1)
 	m.tookAll.Add(int64(took))
-	m.sent.Add(uint64(c.Message.Text().Len()))
+	m.sent.Add(int64(c.Message.Text().Len()))
 	if answer != nil {
-		m.received.Add(uint64(answer.Text().Len()))
+		m.received.Add(int64(answer.Text().Len()))
 	}
 }
 
@@ -98,7 +98,7 @@ func resultOf(err error) Result {
 }
 
 // heard counts what the server says by itself.
-func (m *tally) heard(said *jsonrpc.Message) { m.received.Add(uint64(said.Text().Len())) }
+func (m *tally) heard(said *jsonrpc.Message) { m.received.Add(int64(said.Text().Len())) }
 
 // Stats returns what the servers that are configured now have done, in the order of the configuration.
 func (s *Set) Stats() []Stats {
