@@ -79,18 +79,18 @@ func TestAbuseSlow(t *testing.T) {
 		{"trickles the body", func(c net.Conn, s string) {
 			_, _ = io.WriteString(c, head+s+"\r\nContent-Length: 100000\r\n\r\n")
 			drip(c, big, time.Second)
-		}, 408, pause + time.Second},
+		}, 408, pause + parting},
 		{"trickles chunks", func(c net.Conn, s string) {
 			_, _ = io.WriteString(c, head+s+"\r\nTransfer-Encoding: chunked\r\n\r\n")
 			drip(c, strings.Repeat("1\r\n \r\n", 10_000), time.Second)
-		}, 408, pause + time.Second},
+		}, 408, pause + parting},
 		{"stops in the body", func(c net.Conn, s string) {
 			_, _ = io.WriteString(c, post(s, big)[:900<<10])
-		}, 408, pause},
+		}, 408, pause + parting},
 		{"stops after it was quick", func(c net.Conn, s string) {
 			_, _ = io.WriteString(c, post(s, big)[:1000<<10])
 			drip(c, strings.Repeat(" ", 10_000), pause-time.Second)
-		}, 408, pause + (1000<<10)/slowestIntake*time.Second},
+		}, 408, pause + (1000<<10)/slowestIntake*time.Second + parting},
 		{"is slow, but not too slow", func(c net.Conn, s string) {
 			text := post(s, big)
 			for ; len(text) > 20<<10; text = text[20<<10:] {
@@ -102,11 +102,11 @@ func TestAbuseSlow(t *testing.T) {
 		{"trickles a body that nobody wants", func(c net.Conn, _ string) {
 			_, _ = io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
 			drip(c, big, time.Second)
-		}, 404, pause + time.Second},
+		}, 404, parting},
 		{"trickles a body for a foreign host", func(c net.Conn, _ string) {
 			_, _ = io.WriteString(c, "POST /mcp HTTP/1.1\r\nHost: evil.example.com\r\nTransfer-Encoding: chunked\r\n\r\n")
 			drip(c, strings.Repeat("1\r\n \r\n", 10_000), time.Second)
-		}, 403, pause + time.Second},
+		}, 403, parting},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

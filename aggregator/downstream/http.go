@@ -189,7 +189,8 @@ func (h *HTTP) reject(w *response, r *http.Request, status int, answer jsonrpc.T
 	h.told.say(reason, "a request was refused; more of its kind are logged at level debug",
 		"status", status, "reason", reason, "method", clip(r.Method), "path", clip(r.URL.Path), "from", r.RemoteAddr)
 	if w.intake.unread {
-		w.Header().Set("Connection", "close") // what is left of the body is not waited for
+		w.Header().Set("Connection", "close")
+		w.intake.leave()
 	}
 	w.json(status, answer)
 }

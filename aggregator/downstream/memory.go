@@ -12,6 +12,8 @@ import (
 const (
 	// pause is how long a client may take to begin with the body of a request, and to make up for what it is late.
 	pause = 30 * time.Second
+	// parting is how long what a client sends of a refused request is still taken.
+	parting = time.Second
 	// slowestIntake is how many bytes a second a client has to send of a body.
 	slowestIntake = 16 << 10
 	// expense is what a message takes besides its text while it is being served.
@@ -96,6 +98,11 @@ func (i *intake) await(until time.Time) {
 		i.until = until
 		_ = i.control.SetReadDeadline(until) // what cannot do that has none
 	}
+}
+
+// leave gives the client a moment more to send, so that it gets to reading the answer.
+func (i *intake) leave() {
+	_ = i.control.SetReadDeadline(time.Now().Add(parting)) // as above
 }
 
 // handOver has the caller release what the request takes.

@@ -48,6 +48,12 @@ func (h *HTTP) post(w *response, r *http.Request, c Client) {
 	defer h.connections.use(r)()
 	defer s.enter()()
 	s.greet()
+	if m.Kind() == jsonrpc.Batch {
+		if problem := s.exchange.batchProblem(m); problem != "" {
+			h.refuse(w, r, http.StatusBadRequest, problem)
+			return
+		}
+	}
 	ids := requests(m)
 	if len(ids) == 0 {
 		s.exchange.accept(s.life(), m, func(jsonrpc.Text) {})

@@ -94,7 +94,7 @@ func (s *session) resume(number, after int, r *reader) (*stream, error) {
 		return nil, errEnded
 	}
 	st := s.streams[number]
-	if st == nil {
+	if st == nil || after >= st.first+len(st.events) { // an event that is still to come
 		return nil, errNoStream
 	}
 	if number == 0 {

@@ -14,6 +14,9 @@ var singular = [...]string{
 
 // misshapen says why a request cannot be understood in one way only, or is too large, nil if it is neither.
 func misshapen(r *http.Request) *refusal {
+	if r.ProtoMajor != 1 {
+		return &refusal{http.StatusHTTPVersionNotSupported, "only HTTP/1.1 is served here"}
+	}
 	n := 0
 	for _, values := range r.Header {
 		n += len(values)
