@@ -2,7 +2,9 @@ package main_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +62,10 @@ func TestParityHyperMCPRemote(t *testing.T) {
 		if n := never.count("ping"); n > 0 {
 			t.Errorf("%d pings, want none", n)
 		}
+		deaf := serveRemote(t, deafTo("ping", server.NewStreamableHTTPServer(newStory())))
+		c := connectTo(t, nil, deaf.mcp(), "--ping-interval-secs", "1", "--ping-timeout-secs", "1")
+		until(t, "the timeout", func() bool { return strings.Contains(c.said(t), "lost ping") })
+		c.echo(t, "a call counts more than a ping")
 		refuses(t, nil, []string{often.mcp(), "--ping-timeout-secs", "0"}, "--ping-timeout-secs")
 	})
 	t.Run("auth-timeout-secs", func(t *testing.T) {
@@ -80,6 +86,19 @@ func TestParityHyperMCPRemote(t *testing.T) {
 			}
 		}
 	})
+	t.Run("cancellation", func(t *testing.T) {
+		t.Parallel()
+		r := serveRemote(t, nil)
+		c := connectTo(t, nil, r.mcp())
+		if _, err := c.send("tools/call", `{"name":"hang","arguments":{}}`); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the call", func() bool { return r.count("tools/call") == 1 })
+		if err := c.write(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the end of it", func() bool { return r.count("notifications/cancelled") == 1 })
+	})
 	t.Run("log file and level by environment", func(t *testing.T) {
 		t.Parallel()
 		folder := t.TempDir()
@@ -90,7 +109,7 @@ func TestParityHyperMCPRemote(t *testing.T) {
 		if len(files) != 1 {
 			t.Fatalf("log files %q", files)
 		}
-		if text, err := os.ReadFile(files[0]); err != nil || !strings.Contains(string(text), "[INFO]") || !strings.Contains(string(text), "connected") {
+		if text, err := os.ReadFile(files[0]); err != nil || !strings.Contains(string(text), "[INFO]") || !strings.Contains(string(text), "[DEBUG]") {
 			t.Errorf("%v\n%s", err, text)
 		}
 	})
@@ -131,12 +150,12 @@ func TestParityMikluko(t *testing.T) {
 	t.Run("log-level", func(t *testing.T) {
 		t.Parallel()
 		c := connectTo(t, []string{"PLAIT_LOG=off"}, serveRemote(t, nil).mcp(), "--log-level", "trace")
-		c.echo(t, "hello")
-		c.quit(t)
-		if !strings.Contains(c.said(t), "[INFO]") {
-			t.Errorf("the log is\n%s", c.said(t))
-		}
+		c.logs(t, "[INFO]")
 		refuses(t, nil, []string{"http://localhost", "--log-level", "loud"}, `unknown log level "loud"`)
+	})
+	t.Run("mcp-remote: debug", func(t *testing.T) {
+		t.Parallel()
+		connectTo(t, nil, serveRemote(t, nil).mcp(), "--debug").logs(t, "[DEBUG]")
 	})
 	t.Run("enable-proxy", func(t *testing.T) {
 		t.Parallel()
@@ -145,6 +164,20 @@ func TestParityMikluko(t *testing.T) {
 		if proxy.count("tools/call") != 1 {
 			t.Error("the proxy did not get the call")
 		}
+		known := server.NewStreamableHTTPServer(newStory())
+		secure := newRemote(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Host = "localhost" // mcp-go listens to no other here
+			known.ServeHTTP(w, r)
+		}))
+		secure.StartTLS()
+		t.Cleanup(secure.end)
+		through := httptest.NewServer(tunnel(secure.Listener.Addr().String()))
+		t.Cleanup(func() {
+			through.CloseClientConnections()
+			through.Close()
+		})
+		connectTo(t, []string{"HTTPS_PROXY=" + through.URL}, "https://example.com/mcp", "--enable-proxy", "--ca-file", certificate(t, secure.Server)).
+			echo(t, "by CONNECT")
 	})
 	t.Run("ignore-tool", func(t *testing.T) {
 		t.Parallel()
@@ -160,10 +193,21 @@ func TestParityMikluko(t *testing.T) {
 	})
 }
 
+// logs expects a word in the log of a session.
+func (c *faultClient) logs(t *testing.T, word string) {
+	t.Helper()
+	c.echo(t, "hello")
+	c.quit(t)
+	if !strings.Contains(c.said(t), word) {
+		t.Errorf("the log is\n%s", c.said(t))
+	}
+}
+
 // parityTransport tries every value with servers that know one wire each.
 func parityTransport(t *testing.T) {
 	t.Helper()
 	modern := serveRemote(t, onlyAt("/mcp", http.StatusNotFound, server.NewStreamableHTTPServer(newStory())))
+	strict := serveRemote(t, onlyAt("/mcp", http.StatusMethodNotAllowed, server.NewStreamableHTTPServer(newStory())))
 	old := server.NewSSEServer(newStory(), server.WithUseFullURLForMessageEndpoint(false))
 	legacy := serveRemote(t, postRefused(http.StatusMethodNotAllowed, old))
 	gone := serveRemote(t, postRefused(http.StatusNotFound, old))
@@ -172,13 +216,45 @@ func parityTransport(t *testing.T) {
 		{"http-first", legacy.URL + "/sse"}, // 405
 		{"http-first", gone.URL + "/sse"},   // 404
 		{"sse-first", legacy.URL + "/sse"},
-		{"sse-first", modern.mcp()},
+		{"sse-first", modern.mcp()}, // 404
+		{"sse-first", strict.mcp()}, // 405
 		{"http-only", modern.mcp()},
 		{"sse-only", legacy.URL + "/sse"},
 	} {
 		connectTo(t, nil, tt.url, "--transport", tt.transport).echo(t, tt.transport)
 	}
+	for _, tt := range []struct {
+		transport, other string
+		server           *remote
+		url              string
+	}{
+		{"http-only", http.MethodGet, legacy, legacy.URL + "/sse"},
+		{"sse-only", http.MethodPost, strict, strict.mcp()},
+	} {
+		before := tt.server.count(tt.other)
+		c := startPlait(t, nil, "connect", tt.url, "--transport", tt.transport)
+		if err := c.write(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{}}}`); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the failure", func() bool { return strings.Contains(c.said(t), "not connected") })
+		if n := tt.server.count(tt.other) - before; n != 0 {
+			t.Errorf("%s tries the other wire", tt.transport)
+		}
+	}
 	refuses(t, nil, []string{modern.mcp(), "--transport", "htp-only"}, "--transport")
+}
+
+// deafTo never answers a method.
+func deafTo(method string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), `"method":"`+method+`"`) {
+			<-r.Context().Done()
+			return
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		h.ServeHTTP(w, r)
+	})
 }
 
 // onlyAt serves one path.
@@ -210,7 +286,7 @@ func TestParityOAuth2Proxy(t *testing.T) {
 	file := func(t *testing.T, upstream map[string]any, level string) string {
 		t.Helper()
 		text, err := json.Marshal(map[string]any{
-			"upstream": upstream, "log": map[string]any{"level": level},
+			"upstream": upstream, "log": map[string]any{"level": level}, "allowInsecureHttp": true,
 		})
 		name := filepath.Join(t.TempDir(), "config.json")
 		if err != nil || os.WriteFile(name, text, 0o600) != nil {
@@ -229,6 +305,20 @@ func TestParityOAuth2Proxy(t *testing.T) {
 			t.Errorf("%d and %d calls, want 1 and 2", a, b)
 		}
 		refuses(t, []string{"MCP_PROXY_CONFIG=/nowhere.json"}, nil, "MCP_PROXY_CONFIG")
+	})
+	t.Run("every key of the file", func(t *testing.T) {
+		t.Parallel()
+		r := serveRemote(t, nil)
+		c := connectTo(t, []string{"HTTP_PROXY=" + serveProxy(t, r.URL).URL, file(t, map[string]any{
+			"url": "http://mcp.plait.invalid/mcp", "timeoutMs": 300, "openServerStream": false, "protocolVersion": "2025-03-26",
+		}, "silent")})
+		if a, err := c.request("tools/call", `{"name":"hang","arguments":{}}`); err != nil || a.Error == nil || !strings.Contains(a.Error.Message, "within 300ms") {
+			t.Errorf("answer %+v %v", a.Error, err)
+		}
+		c.quit(t)
+		if versions := r.header("Mcp-Protocol-Version"); r.count(http.MethodGet) > 0 || !slices.Contains(versions, "2025-03-26") || c.said(t) != "" {
+			t.Errorf("versions %q, says\n%s", versions, c.said(t))
+		}
 	})
 	t.Run("UPSTREAM_TIMEOUT_MS", func(t *testing.T) {
 		t.Parallel()

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -70,6 +71,9 @@ func TestParityOAuthProxy(t *testing.T) {
 		c := connectTo(t, append(d.env(), "BROWSER=true", "OAUTH2_CLIENT_ID=a", "OAUTH2_CALLBACK_TIMEOUT_SECONDS=1"), w.URL+"/mcp", d.port)
 		until(t, "the end of the wait", func() bool { return strings.Contains(c.said(t), "nobody signed in") })
 		c.quit(t)
+		for _, name := range []string{"OAUTH2_CALLBACK_TIMEOUT_SECONDS", "OAUTH2_REFRESH_SKEW_SECONDS", "OAUTH2_CALLBACK_PORT"} {
+			refuses(t, []string{name + "=soon"}, []string{w.URL + "/mcp"}, name)
+		}
 	})
 	t.Run("refresh-token cache", func(t *testing.T) {
 		t.Parallel()
@@ -170,9 +174,9 @@ func TestParityOAuthProxy(t *testing.T) {
 	t.Run("SSH port forwarding guide", func(t *testing.T) {
 		t.Parallel()
 		c := startPlait(t, nil, "help", "remote")
-		text, _ := c.out.ReadString('$')
-		if err := c.wait(t); err != nil || !strings.Contains(text, "ssh") && !strings.Contains(text, "SSH") {
-			t.Errorf("%v: %q", err, text)
+		text, _ := io.ReadAll(c.out)
+		if err := c.wait(t); err != nil || !strings.Contains(string(text), "$ ssh -L 33419:127.0.0.1:33419") {
+			t.Errorf("%v: %s", err, text)
 		}
 	})
 }

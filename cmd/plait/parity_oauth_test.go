@@ -50,11 +50,18 @@ func TestParityOAuthHyperMCPRemote(t *testing.T) {
 	})
 	t.Run("scope", func(t *testing.T) {
 		t.Parallel()
-		for _, scopes := range []string{"a,b", "a b"} {
+		for _, tt := range []struct {
+			args []string
+			want string
+		}{
+			{nil, "mcp:read"}, // which the server names
+			{[]string{"--scope", "a,b"}, "a b"},
+			{[]string{"--scope", "a b"}, "a b"},
+		} {
 			w, d := newWitness(t), newSeat(t)
-			d.use(t, nil, w.URL+"/mcp", "--callback-port", d.port, "--scope", scopes)
-			if got := w.last(t, "authorize").Get("scope"); got != "a b" {
-				t.Errorf("%q asks for %q", scopes, got)
+			d.use(t, nil, append(tt.args, w.URL+"/mcp", "--callback-port", d.port)...)
+			if got := w.last(t, "authorize").Get("scope"); got != tt.want {
+				t.Errorf("%q asks for %q", tt.args, got)
 			}
 		}
 	})
