@@ -71,7 +71,7 @@ func rowsTested(file *ast.File) []string {
 }
 
 // caseNames returns the names of the cases of tests: what stands in t.Run, or first in the rows of a table.
-func caseNames(file *ast.File) []string {
+func caseNames(in ast.Node) []string {
 	var names []string
 	note := func(e ast.Expr) {
 		if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING {
@@ -80,7 +80,7 @@ func caseNames(file *ast.File) []string {
 			}
 		}
 	}
-	ast.Inspect(file, func(n ast.Node) bool {
+	ast.Inspect(in, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			if s, ok := n.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "Run" && len(n.Args) > 0 {
