@@ -55,7 +55,7 @@ func (w *response) WriteHeader(status int) {
 // Write implements io.Writer.
 func (w *response) Write(p []byte) (int, error) {
 	w.status = cmp.Or(w.status, http.StatusOK)
-	n, err := w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p) //nolint:gosec,nolintlint // JSON or events, which no browser takes for a page; it is not always found
 	w.sent += int64(n)
 	return n, err
 }
