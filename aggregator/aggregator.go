@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -22,16 +23,16 @@ type Options struct {
 	Log      hclog.Logger
 	// Auth comes to servers as their identities; nil: only with the static headers of each.
 	Auth *auth.Manager
-	// LoginTool makes the server of the tool plait_auth, which is listed while a server needs a sign-in; nil: there is
-	// no such tool.
-	LoginTool func(*Aggregator) transport.Local
+	// LoginTool makes the server of the tool plait_auth for a client, which is listed while a server needs a sign-in;
+	// nil: there is no such tool.
+	LoginTool func(*Session) transport.Local
 	// Bridge says that plait is nothing but the wire of the one server, whose names pass unchanged: all that is not about
 	// the connection is between the client and the server. What one client does to its server is no other one's trouble.
 	Bridge bool
 	// Alone says that nobody is there who could sign in: no link is made, and nothing is registered for one.
 	Alone bool
-	// NeedsSignIn is told of a server when a person has to sign in there, once for each client and each time. It must not
-	// block. nil: nobody is told.
+	// NeedsSignIn is told of a server when a person has to sign in there, once for each client on this machine and each
+	// time. It must not block. nil: nobody is told.
 	NeedsSignIn func(server string)
 	// Snapshots is where the last lists of servers are kept, for the first list after the start; nil: nowhere.
 	Snapshots *upstream.Snapshots
@@ -48,6 +49,7 @@ type Aggregator struct {
 	log     hclog.Logger
 
 	needsSignIn func(server string)
+	loginTool   func(*Session) transport.Local
 	alone       bool
 	bridge      bool
 
@@ -56,12 +58,12 @@ type Aggregator struct {
 	applying sync.Mutex // one change of the configuration at a time
 	closed   bool       // guarded by applying
 
-	swap sync.RWMutex               // held while servers is not that of now
-	now  atomic.Pointer[generation] // for the clients that come
+	swap sync.RWMutex                  // held while servers is not that of now
+	now  atomic.Pointer[configuration] // for the clients that come
 
 	mu           sync.Mutex
-	pins         *catalog.Pins     // who owns which URI
-	instructions map[string]string // of the servers that were connected once
+	pins         map[string]*catalog.Pins // who owns which URI, by profile
+	instructions map[string]string        // of the servers that were connected once
 	warned       map[catalog.Warning]bool
 	sessions     map[*Session]struct{}
 	opened       int // sessions so far
@@ -82,36 +84,67 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 		opts.NeedsSignIn = func(string) {}
 	}
 	a := &Aggregator{
-		needsSignIn: opts.NeedsSignIn, alone: opts.Alone, bridge: opts.Bridge,
+		needsSignIn: opts.NeedsSignIn, loginTool: opts.LoginTool, alone: opts.Alone, bridge: opts.Bridge,
 
 		auth:    opts.Auth,
 		life:    func() context.Context { return ctx },
 		version: opts.Version, redact: opts.Redact, log: opts.Log,
-		instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
+		pins: map[string]*catalog.Pins{}, instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
 	}
 	a.required = &required{agg: a}
-	a.now.Store(newGeneration(1, cfg))
-	var local transport.Local
-	if opts.LoginTool != nil {
-		local = opts.LoginTool(a)
-	}
-	a.servers = upstream.NewSet(ctx, cfg.Servers, upstream.Options{
+	now := newConfiguration(1, cfg)
+	a.now.Store(now)
+	a.servers = upstream.NewSet(ctx, now.servers(), upstream.Options{
 		Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Snapshots: opts.Snapshots,
-		Auth: opts.Auth, Local: local, Bridge: opts.Bridge, Log: opts.Log.Named("upstream"),
+		Auth: opts.Auth, Bridge: opts.Bridge, Log: opts.Log.Named("upstream"),
 	})
 	return a
 }
 
-// Open returns the session of a client that reads from out. The client's first request is initialize.
+// Visitor is what a client cannot say of itself. The zero Visitor is one that has started plait.
+type Visitor struct {
+	Profile string // that it sees the servers by; "" for that of the configuration
+	Remote  bool   // it runs on another machine, as far as anybody knows
+}
+
+// NoProfileError says that a client wants a profile that there is not.
+type NoProfileError struct{ Profiles []string }
+
+// Error implements error.
+func (e *NoProfileError) Error() string {
+	if len(e.Profiles) == 0 {
+		return "there is no such profile, and none is configured; write it under profiles, or leave it out"
+	}
+	return "there is no such profile; there are " + strings.Join(e.Profiles, ", ")
+}
+
+// Open returns the session of the client that has started plait, which reads from out. Its first request is initialize.
 func (a *Aggregator) Open(out jsonrpc.Sender) *Session {
+	s, _ := a.Admit(Visitor{}, out) // the profile of the configuration is there
+	return s
+}
+
+// Admit is Open for any client. The error is a *NoProfileError.
+func (a *Aggregator) Admit(v Visitor, out jsonrpc.Sender) (*Session, error) {
 	a.swap.RLock() // Apply finds it, or it has what Apply gave
 	defer a.swap.RUnlock()
+	if err := a.HasProfile(v.Profile); err != nil {
+		return nil, err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.opened++
-	s := newSession(a, out, a.opened)
+	s := newSession(a, v, out, a.opened)
 	a.sessions[s] = struct{}{}
-	return s
+	return s, nil
+}
+
+// HasProfile returns a *NoProfileError when clients cannot have that profile, "" for that of the configuration.
+func (a *Aggregator) HasProfile(name string) error {
+	if now := a.now.Load(); now.of(name).gone {
+		return &NoProfileError{now.names()}
+	}
+	return nil
 }
 
 // Close ends the sessions that are left and all servers, and waits for that, some seconds at most.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/plait-mcp/plait/aggregator/catalog"
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -23,18 +24,18 @@ func (a *Aggregator) Apply(cfg *config.Config) config.Plan {
 	if a.closed {
 		return plan
 	}
-	next := newGeneration(last.number+1, cfg)
+	next := newConfiguration(last.number+1, cfg)
 
 	// Nothing above can be seen.
 	a.swap.Lock()
-	a.servers.Apply(cfg.Servers)
+	a.servers.Apply(next.servers())
 	a.now.Store(next)
 	a.swap.Unlock()
 	for _, s := range a.clients() {
-		s.adopt(next)
+		s.adopt(next.of(s.visitor.Profile))
 	}
 	a.required.adopt()
-	a.dropInstructions(plan)
+	a.drop(plan, next)
 	return plan
 }
 
@@ -45,8 +46,8 @@ func (a *Aggregator) clients() []*Session {
 	return slices.SortedFunc(maps.Keys(a.sessions), func(x, y *Session) int { return x.number - y.number })
 }
 
-// dropInstructions forgets what servers said that are not there any more, or may say something else now.
-func (a *Aggregator) dropInstructions(plan config.Plan) {
+// drop forgets what servers said that are not there any more, or may say something else now, and profiles that are gone.
+func (a *Aggregator) drop(plan config.Plan, now *configuration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range plan.Changes {
@@ -54,6 +55,7 @@ func (a *Aggregator) dropInstructions(plan config.Plan) {
 			delete(a.instructions, c.Server)
 		}
 	}
+	maps.DeleteFunc(a.pins, func(profile string, _ *catalog.Pins) bool { return now.of(profile).gone })
 }
 
 // adopt serves the client from now on by the next generation.
@@ -79,7 +81,7 @@ func (s *Session) swap(next *generation) (retired []*upstream.Session) {
 		s.replace(func(v *view) { v.generation = next })
 		return nil
 	}
-	servers, retired := s.agg.servers.Reopen(s, *s.hello.Load(), last.servers)
+	servers, retired := s.agg.servers.Reopen(s, *s.hello.Load(), next.cfg.Servers, last.servers)
 	fresh := slices.DeleteFunc(slices.Clone(servers), func(server *upstream.Session) bool {
 		return slices.Contains(last.servers, server)
 	})

@@ -52,11 +52,12 @@ func (s *Session) begin() *view {
 	if hello == nil || v.begun() || s.closed {
 		return v
 	}
-	servers, login := s.agg.servers.Open(s, *hello), s.agg.servers.OpenLocal(s, *hello)
 	return s.replace(func(next *view) {
-		next.generation = s.agg.now.Load()
-		next.serve(servers)
-		next.login = login
+		next.generation = s.agg.now.Load().of(s.visitor.Profile)
+		next.serve(s.agg.servers.Open(s, *hello, next.cfg.Servers))
+		if s.agg.loginTool != nil {
+			next.login = s.agg.servers.OpenLocal(s, *hello, s.agg.loginTool(s))
+		}
 	})
 }
 

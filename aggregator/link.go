@@ -44,7 +44,7 @@ var errSignedIn = errors.New("somebody has signed in")
 // link returns the link to what is needed, nil when there is none soon. When there cannot be one, needed says why.
 func (s *Session) link(ctx context.Context, needed *SignIn) *link {
 	server := s.now.Load().byName[needed.Server]
-	if s.agg.auth == nil || s.agg.alone || server == nil || needed.final {
+	if s.agg.auth == nil || s.agg.alone || server == nil || needed.final || !s.follows() {
 		return nil
 	}
 	l := s.linkTo(server, needed.scopes) //nolint:contextcheck // it outlives the request
@@ -63,6 +63,12 @@ func (s *Session) link(ctx context.Context, needed *SignIn) *link {
 	case <-s.life().Done():
 	}
 	return nil
+}
+
+// follows reports whether a link leads anywhere where the client runs. Without auth.callback.publicUrl it leads to this
+// machine: on another one nobody listens there, or somebody else.
+func (s *Session) follows() bool {
+	return !s.visitor.Remote || s.now.Load().cfg.Auth.Callback.PublicURL != ""
 }
 
 // linkTo returns the link to a server that the client has, or one that is being made.

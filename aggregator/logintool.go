@@ -72,18 +72,20 @@ func (v *view) awaitLogin(ctx context.Context, l protocol.List) {
 	}
 }
 
-// Identities returns who plait is to the servers that are configured.
-func (a *Aggregator) Identities(ctx context.Context) []auth.IdentityStatus {
-	if a.auth == nil {
+// Identities returns who plait is to the servers that the client has.
+func (s *Session) Identities(ctx context.Context) []auth.IdentityStatus {
+	if s.agg.auth == nil {
 		return nil
 	}
-	return a.auth.Status(ctx, a.now.Load().cfg.Servers)
+	return s.agg.auth.Status(ctx, s.now.Load().cfg.Servers)
 }
 
 // SignIn starts a sign-in to a server, by its name or that of its identity, and returns what to tell the person; it
-// joins one that is under way. It waits some seconds at most; then there is no link, only the command.
-func (a *Aggregator) SignIn(ctx context.Context, name string) (SignIn, error) {
-	servers := a.now.Load().cfg.Servers
+// joins one that is under way. It waits some seconds at most; then there is no link, only the command, as there is for a
+// client that no link would lead anywhere.
+func (s *Session) SignIn(ctx context.Context, name string) (SignIn, error) {
+	a, cfg := s.agg, s.now.Load().cfg
+	servers := cfg.Servers
 	i := slices.IndexFunc(servers, func(s *config.Server) bool {
 		return s.Identity != nil && (s.Name == name || s.Identity.Name == name)
 	})
@@ -92,7 +94,10 @@ func (a *Aggregator) SignIn(ctx context.Context, name string) (SignIn, error) {
 	}
 	needed := SignIn{
 		Error: "auth_required", Server: servers[i].Name, Identity: servers[i].Identity.Name,
-		Command: "plait auth login " + servers[i].Identity.Name, reason: "Sign in to " + servers[i].Name,
+		Command: "plait auth login " + servers[i].Identity.Name, reason: "Sign in to " + servers[i].Name, remote: s.visitor.Remote,
+	}
+	if !s.follows() {
+		return needed, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()

@@ -117,10 +117,7 @@ func (v *view) passOn(m *jsonrpc.Message) {
 // catalog.Catalog.Explain. It waits for servers that have not listed theirs yet, startup.wait at most. While there is
 // no client nothing is known but rules.
 func (a *Aggregator) Explain(ctx context.Context, name string) []catalog.Explanation {
-	for _, s := range a.clients() {
-		if !s.now.Load().begun() {
-			continue
-		}
+	if s := a.witness(); s != nil {
 		for l := range protocol.Lists {
 			s.want(ctx, l, (*upstream.Session).Await)
 		}

@@ -41,7 +41,7 @@ func (r *required) ask() []*upstream.Session {
 	defer r.mu.Unlock()
 	if !r.asked && !r.closed {
 		r.asked = true
-		r.sessions, _ = r.agg.servers.Require(r, nil)
+		r.sessions, _ = r.agg.servers.Require(r, r.agg.now.Load().cfg.Servers, nil)
 	}
 	return r.sessions
 }
@@ -54,7 +54,7 @@ func (r *required) adopt() {
 		return
 	}
 	var retired []*upstream.Session
-	r.sessions, retired = r.agg.servers.Require(r, r.sessions)
+	r.sessions, retired = r.agg.servers.Require(r, r.agg.now.Load().cfg.Servers, r.sessions)
 	r.agg.servers.Drain(r, retired, 0)
 }
 

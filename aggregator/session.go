@@ -18,12 +18,14 @@ import (
 // Session is one client. It implements jsonrpc.Handler towards the client and upstream.Client towards the
 // servers.
 type Session struct {
-	agg    *Aggregator
-	number int // counts the sessions
-	out    *gate
-	log    hclog.Logger
-	life   func() context.Context
-	end    context.CancelFunc // of life
+	agg     *Aggregator
+	visitor Visitor
+	since   time.Time
+	number  int // counts the sessions
+	out     *gate
+	log     hclog.Logger
+	life    func() context.Context
+	end     context.CancelFunc // of life
 
 	asks   jsonrpc.Calls // requests to the client that wait for its answer
 	lastID atomic.Int64
@@ -55,17 +57,17 @@ var (
 	_ upstream.Client = (*Session)(nil)
 )
 
-func newSession(a *Aggregator, out jsonrpc.Sender, number int) *Session {
+func newSession(a *Aggregator, v Visitor, out jsonrpc.Sender, number int) *Session {
 	life, end := context.WithCancel(a.life())
 	s := &Session{
-		agg: a, number: number, out: &gate{out: out}, log: a.log,
+		agg: a, visitor: v, since: time.Now(), number: number, out: &gate{out: out}, log: a.log,
 		life: func() context.Context { return life }, end: end, kick: make(chan struct{}, 1), adopted: make(chan struct{}, 1),
 		parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
 		learned: newOwners(), tasks: newOwners(), visits: newOwners(), answered: newOwners(),
 		subs:  map[resource]bool{},
 		links: map[string]*link{},
 	}
-	s.now.Store(&view{generation: a.now.Load(), session: s, old: make(chan struct{})})
+	s.now.Store(&view{generation: a.now.Load().of(v.Profile), session: s, old: make(chan struct{})})
 	s.work.Go(s.announce)
 	return s
 }
@@ -80,8 +82,11 @@ func (s *Session) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text 
 		if !v.begun() {
 			v = s.begin() //nolint:contextcheck // the sessions outlive the request
 		}
-		if !v.begun() {
+		switch {
+		case !v.begun():
 			return s.failure(m, errGone)
+		case v.gone:
+			return s.failure(m, &NoProfileError{s.agg.now.Load().names()})
 		}
 		s.out.open() // what it awaits must reach it, even if it never said that it is initialized
 	}

@@ -25,6 +25,7 @@ type SignIn struct {
 	reason string   // why, a sentence without its end
 	scopes []string // what is missing, and all that was asked for before; nil when it is not about scopes
 	final  bool     // to sign in once more would not help
+	remote bool     // whoever is told is on another machine
 }
 
 // signInFor returns what to tell of an error, false when nobody has to sign in because of it.
@@ -53,13 +54,17 @@ func signInFor(err error) (SignIn, bool) {
 
 // Text says it to a person, or to a model that speaks with one.
 func (s *SignIn) Text() string {
+	where := "in a terminal"
+	if s.remote {
+		where += " on the machine where plait runs"
+	}
 	switch {
 	case s.final:
 		return s.reason
 	case s.URL == "":
-		return s.reason + ". Run `" + s.Command + "` in a terminal, then call again."
+		return s.reason + ". Run `" + s.Command + "` " + where + ", then call again."
 	}
-	return s.reason + ". Open " + s.URL + " in a browser, or run `" + s.Command + "` in a terminal, then call again."
+	return s.reason + ". Open " + s.URL + " in a browser, or run `" + s.Command + "` " + where + ", then call again."
 }
 
 // data is the data of a JSON-RPC error.
@@ -94,6 +99,7 @@ func (s *Session) needsSignIn(ctx context.Context, m *jsonrpc.Message, serve met
 // what the client can do: show a person a link (2025-11-25, elicitation, URL mode), show a model the result of a tool,
 // or an error.
 func (s *Session) askToSignIn(m *jsonrpc.Message, needed SignIn, link *link) jsonrpc.Text {
+	needed.remote = s.visitor.Remote
 	if link != nil {
 		needed.URL = link.url()
 	}

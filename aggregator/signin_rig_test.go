@@ -95,7 +95,7 @@ func signIn(t *testing.T, link string) string {
 }
 
 // loginTool is an mcp-go server with the tool.
-func loginTool(*Aggregator) transport.Local {
+func loginTool(*Session) transport.Local {
 	s := server.NewMCPServer("t", "1", server.WithToolCapabilities(false))
 	s.AddTool(mcp.NewTool(LoginTool), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return mcp.NewToolResultText("told"), nil

@@ -20,8 +20,10 @@ type Status struct {
 
 // ClientStatus is what one client has.
 type ClientStatus struct {
-	Name    string // as it calls itself, "" before it did
-	Version string // the protocol version negotiated with it, "" before it was
+	Name    string    // as it calls itself, "" before it did
+	Version string    // the protocol version negotiated with it, "" before it was
+	Profile string    // that it has chosen, "" for that of the configuration
+	Since   time.Time // it came; zero for one that stands for those to come
 	Servers []ServerStatus
 }
 
@@ -37,7 +39,7 @@ type ServerStatus struct {
 
 // Status returns the condition of all that is served. It blocks for no server.
 func (a *Aggregator) Status() Status {
-	g := a.now.Load()
+	g := a.now.Load().generation
 	status := Status{Generation: g.number, Since: g.since}
 	for _, s := range a.clients() {
 		status.Clients = append(status.Clients, s.status())
@@ -51,7 +53,7 @@ func (a *Aggregator) Status() Status {
 // configured returns the servers as they are for a client that has not begun to work.
 func (a *Aggregator) configured(g *generation) []ServerStatus {
 	var servers []ServerStatus
-	for _, server := range a.servers.Status() {
+	for _, server := range a.servers.Status(g.cfg.Servers) {
 		servers = append(servers, ServerStatus{Status: server, Prefix: g.namer.Prefix(server.Server)})
 	}
 	return servers
@@ -67,7 +69,7 @@ func (s *Session) Status() []upstream.Status {
 }
 
 func (s *Session) status() ClientStatus {
-	v, c := s.now.Load(), ClientStatus{}
+	v, c := s.now.Load(), ClientStatus{Profile: s.visitor.Profile, Since: s.since}
 	if hello := s.hello.Load(); hello != nil {
 		c.Name, _ = jsonrpc.GetString(hello.Params, "clientInfo", "name")
 		c.Version = hello.Version

@@ -142,11 +142,12 @@ func (s *Session) fragment(v *view, server *upstream.Session) *catalog.Fragment 
 // build makes a catalog. Of a complete one it remembers who owns which URI: before, the fastest server would
 // own what several have, and not the first in the configuration. What is wrong with an item is said once.
 func (a *Aggregator) build(v *view, fragments []*catalog.Fragment) *catalog.Catalog {
+	profile := v.session.visitor.Profile
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := catalog.Build(v.namer, fragments, a.pins)
-	if v.resolved && v.generation == a.now.Load() {
-		a.pins = c.Pins()
+	c := catalog.Build(v.namer, fragments, a.pins[profile])
+	if v.resolved && v.generation == a.now.Load().of(profile) {
+		a.pins[profile] = c.Pins()
 	}
 	for _, w := range c.Warnings() {
 		if !a.warned[w] {
@@ -174,7 +175,7 @@ func (s *Session) Changed(server *upstream.Session, _ protocol.List) {
 
 // SignInChanged notes that a server began or ceased to need a sign-in (upstream.Client).
 func (s *Session) SignInChanged(server *upstream.Session) {
-	if server.Status().State == upstream.SignIn {
+	if server.Status().State == upstream.SignIn && !s.visitor.Remote {
 		s.agg.needsSignIn(server.Name())
 	}
 	s.mu.Lock()

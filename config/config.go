@@ -7,21 +7,22 @@ import (
 
 // Config is a configuration, read from all its layers and checked. It is immutable: nobody changes it after Load.
 type Config struct {
-	Path        string      // of the file that Load was given, absolute
-	Files       []string    // every file that was read or looked for, absolute: a change of any of them may change the Config
-	Profile     string      // the profile that was chosen, "" for none
-	Startup     Startup     //
-	Reload      Reload      //
-	Log         Log         //
-	Naming      Naming      //
-	Limits      Limits      //
-	Serve       Serve       //
-	Credentials Credentials //
-	Auth        Auth        //
-	Identities  []*Identity // in the order of the file, those that no chosen server may use left out
-	Servers     []*Server   // in the order of the file, those that are disabled or not chosen left out
-	Blank       bool        // no file has mcpServers, not even an empty one: it may not be saved to its end
-	Warnings    Problems    // what validate shows and serve logs once; in the order of the file
+	Path        string             // of the file that Load was given, absolute
+	Files       []string           // every file that was read or looked for, absolute: a change of any of them may change the Config
+	Profile     string             // the profile that was chosen, "" for none
+	Startup     Startup            //
+	Reload      Reload             //
+	Log         Log                //
+	Naming      Naming             //
+	Limits      Limits             //
+	Serve       Serve              //
+	Credentials Credentials        //
+	Auth        Auth               //
+	Identities  []*Identity        // in the order of the file, those that no chosen server may use left out
+	Servers     []*Server          // in the order of the file, those that are disabled or not chosen left out
+	Profiles    map[string]*Config // by name, the same with each profile chosen, whose mistakes matter nowhere else; nil unless Options.AllProfiles wants them
+	Blank       bool               // no file has mcpServers, not even an empty one: it may not be saved to its end
+	Warnings    Problems           // what validate shows and serve logs once; in the order of the file
 }
 
 // Startup says how the program behaves until its servers are there.

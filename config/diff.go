@@ -10,8 +10,8 @@ import (
 
 // Plan says what a change of the configuration does.
 type Plan struct {
-	Changes []Change // one for each server in either, in the order of the new file, those that are gone last
-	Global  []string // the keys outside the servers that differ, such as naming.separator; mcpServers when the order does
+	Changes []Change // one for each server in either, and in any of their profiles, in the order of the new file, those that are gone last
+	Global  []string // the keys outside the servers that differ, such as naming.separator; mcpServers when the order does; profiles.NAME when what it shows does
 }
 
 // Change is what happens to one server.
@@ -51,11 +51,12 @@ func (p Plan) Quiet() bool {
 // Diff returns what changes from old to now; either may be nil, which stands for a configuration of nothing.
 func Diff(old, now *Config) Plan {
 	var plan Plan
-	before, after := serversByName(old), serversByName(now)
-	for _, s := range serversOf(now) {
+	was, is := serversOf(old), serversOf(now)
+	before, after := serversByName(was), serversByName(is)
+	for _, s := range is {
 		plan.Changes = append(plan.Changes, change(before[s.Name], s))
 	}
-	for _, s := range serversOf(old) {
+	for _, s := range was {
 		if after[s.Name] == nil {
 			plan.Changes = append(plan.Changes, Change{Server: s.Name, Action: Stop, Pos: s.Pos})
 		}
@@ -66,15 +67,20 @@ func Diff(old, now *Config) Plan {
 	v, w := reflect.ValueOf(old).Elem(), reflect.ValueOf(now).Elem()
 	for f := range v.Type().Fields() {
 		switch f.Name {
-		case "Path", "Files", "Servers", "Identities", "Warnings":
+		case "Path", "Files", "Servers", "Profiles", "Identities", "Warnings":
 			continue
 		}
 		name := []rune(f.Name)
 		name[0] = unicode.ToLower(name[0])
 		plan.Global = append(plan.Global, differences(string(name), v.FieldByIndex(f.Index), w.FieldByIndex(f.Index))...)
 	}
-	if !slices.Equal(common(old, after), common(now, before)) {
+	if !slices.Equal(common(old.Servers, serversByName(now.Servers)), common(now.Servers, serversByName(old.Servers))) {
 		plan.Global = append(plan.Global, "mcpServers")
+	}
+	for _, key := range mapKeys(reflect.ValueOf(old.Profiles), reflect.ValueOf(now.Profiles)) {
+		if !slices.Equal(old.Profiles[key].shows(), now.Profiles[key].shows()) {
+			plan.Global = append(plan.Global, join("profiles", key))
+		}
 	}
 	return plan
 }
@@ -83,22 +89,34 @@ func serversOf(c *Config) []*Server {
 	if c == nil {
 		return nil
 	}
-	return c.Servers
+	return c.AllServers()
 }
 
-func serversByName(c *Config) map[string]*Server {
-	servers := map[string]*Server{}
-	for _, s := range serversOf(c) {
-		servers[s.Name] = s
+func serversByName(servers []*Server) map[string]*Server {
+	byName := map[string]*Server{}
+	for _, s := range servers {
+		byName[s.Name] = s
 	}
-	return servers
+	return byName
 }
 
-// common returns the names of the servers of c that the other configuration has, too, in their order: it decides who
-// owns a URI that two of them have.
-func common(c *Config, other map[string]*Server) []string {
-	var names []string
+// shows returns what a profile makes of the servers: which there are, and its rules. It is nil for no profile.
+func (c *Config) shows() []string {
+	if c == nil {
+		return nil
+	}
+	all := []string{c.Profile}
 	for _, s := range c.Servers {
+		all = append(all, s.Name, encoded(reflect.ValueOf(s.Profile)))
+	}
+	return all
+}
+
+// common returns the names of the servers that the other configuration has, too, in their order: it decides who
+// owns a URI that two of them have.
+func common(servers []*Server, other map[string]*Server) []string {
+	var names []string
+	for _, s := range servers {
 		if other[s.Name] != nil {
 			names = append(names, s.Name)
 		}

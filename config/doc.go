@@ -139,7 +139,10 @@
 // A profile narrows the configuration for one use of it: servers are the names of those to connect, all when it is left
 // out, and tools, prompts and resources are rules that hold besides each server's own. Its rules go by the servers' own
 // names, too. --profile chooses one; the profile named default is chosen when no other is. --server picks servers at
-// the command line, out of those of the profile.
+// the command line, out of those of the profile. Clients over HTTP choose for themselves: at PATH/p/NAME (serve.http.path,
+// and /sse/p/NAME) is what --profile NAME shows, at PATH what --profile of plait serve does. Profiles share a server: its
+// connection if that is shared, and what is known of its health. With an endpoint all profiles count as chosen, so that
+// the secrets of all their servers are looked up; a mistake in a server that only others have switches it off there.
 //
 // # Identities
 //

@@ -24,6 +24,9 @@ type Options struct {
 	// fs.ErrNotExist says that there is no such entry.
 	Keyring func(ctx context.Context, service, key string) (string, error)
 
+	// AllProfiles says, of how clients come in, whether they may choose any profile; nil: they may not.
+	AllProfiles func(h ServeHTTP) bool
+
 	NoDefaultProfile bool // do not choose the profile default by itself
 	Offline          bool // run no command, fetch nothing and ask no keyring: what a ${exec:…} or ${keyring:…} stands for is left out, unchecked
 }
@@ -122,6 +125,7 @@ func (l *loader) check(ctx context.Context) (*Config, error) {
 		return l.failed()
 	}
 	cfg.Path, cfg.Files = l.path, l.files
+	cfg.spread()
 	return cfg, nil
 }
 
@@ -164,7 +168,8 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 	f := l.decodeFile(ctx)
 	cfg := &Config{Startup: f.Startup, Reload: f.Reload, Log: f.Log, Naming: f.Naming, Limits: f.Limits, Serve: f.Serve, Credentials: f.Credentials, Auth: f.Auth}
 	l.general(f, cfg)
-	chosen := l.choice(f, cfg)
+	l.chooseProfile(f, cfg)
+	views := l.views(f, cfg)
 	entries, ok := values["mcpServers"].(map[string]any)
 	cfg.Blank = !ok
 	for _, name := range l.order {
@@ -173,14 +178,18 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 			l.forget(name) // a layer has removed it
 			continue
 		}
-		if s := l.server(ctx, name, entry, chosen); s != nil {
-			s.Profile = f.profile(cfg.Profile)
-			cfg.Servers = append(cfg.Servers, s)
+		with := slices.DeleteFunc(slices.Clone(views), func(view *Config) bool { return !l.lets(f, view.Profile, name) })
+		s := l.server(ctx, name, entry, len(with) > 0)
+		for _, view := range with {
+			if s != nil {
+				one := *s
+				one.Profile = f.profile(view.Profile)
+				view.Servers = append(view.Servers, &one)
+			}
 		}
 	}
-	l.checkPrefixes(cfg.Servers)
-	for _, s := range cfg.Servers {
-		s.Problems, s.Secrets = l.servers[s.Name].problems.Sorted(), l.servers[s.Name].secrets
+	for _, view := range views {
+		l.finish(view.Servers)
 	}
 	cfg.Identities = l.identitiesInOrder()
 	l.noticeForeign()
@@ -197,11 +206,11 @@ func (l *loader) load(ctx context.Context, values map[string]any) *Config {
 
 // server returns the server with that entry, nil when it is switched off or not chosen. Its mistakes do not matter
 // then, and no secret of it is looked up.
-func (l *loader) server(ctx context.Context, name string, entry map[string]any, chosen func(name string) bool) *Server {
+func (l *loader) server(ctx context.Context, name string, entry map[string]any, chosen bool) *Server {
 	known := l.servers[name]
 	l.scope = known
 	defer func() { l.scope = nil }()
-	if l.isOff(ctx, name, entry) || !chosen(name) {
+	if l.isOff(ctx, name, entry) || !chosen {
 		l.forget(name)
 		return nil
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,9 +13,8 @@ import (
 // defaultProfile is chosen when it exists and no other is.
 const defaultProfile = "default"
 
-// choice finds the profile that the options choose and returns which servers it and they let through. It checks all
-// profiles.
-func (l *loader) choice(f *file, cfg *Config) func(server string) bool {
+// chooseProfile finds the profile that the options choose. It checks all profiles.
+func (l *loader) chooseProfile(f *file, cfg *Config) {
 	for _, name := range l.profiles {
 		if p := f.Profiles[name]; p != nil {
 			l.checkProfile(name, p)
@@ -24,8 +24,7 @@ func (l *loader) choice(f *file, cfg *Config) func(server string) bool {
 	if _, ok := f.Profiles[defaultProfile]; ok && cfg.Profile == "" && !l.options.NoDefaultProfile {
 		cfg.Profile = defaultProfile
 	}
-	chosen := f.Profiles[cfg.Profile]
-	if cfg.Profile != "" && chosen == nil {
+	if cfg.Profile != "" && f.Profiles[cfg.Profile] == nil {
 		l.problems = append(l.problems, tree.WholeFile(l.name, IDProfile, fmt.Sprintf("there is no profile %q", cfg.Profile),
 			didYouMean(cfg.Profile, sortedKeys(f.Profiles), "write it under profiles, or name another one"))...)
 	}
@@ -35,10 +34,72 @@ func (l *loader) choice(f *file, cfg *Config) func(server string) bool {
 				didYouMean(name, l.order, "write it under mcpServers, or name another one"))...)
 		}
 	}
-	return func(server string) bool {
-		return (l.options.Servers == nil || slices.Contains(l.options.Servers, server)) &&
-			(chosen == nil || chosen.Servers == nil || slices.Contains(chosen.Servers, server))
+}
+
+// views returns cfg, and a Config for each profile when the options want them. Only Profile is set there.
+func (l *loader) views(f *file, cfg *Config) []*Config {
+	views := []*Config{cfg}
+	if l.options.AllProfiles == nil || !l.options.AllProfiles(cfg.Serve.HTTP) {
+		return views
 	}
+	cfg.Profiles = map[string]*Config{}
+	for _, name := range sortedKeys(f.Profiles) {
+		if f.Profiles[name] != nil {
+			view := &Config{Profile: name}
+			cfg.Profiles[name] = view
+			views = append(views, view)
+		}
+	}
+	return views
+}
+
+// lets reports whether a profile, "" for none, and the options let a server through.
+func (l *loader) lets(f *file, profile, server string) bool {
+	p := f.Profiles[profile]
+	return (l.options.Servers == nil || slices.Contains(l.options.Servers, server)) &&
+		(p == nil || p.Servers == nil || slices.Contains(p.Servers, server))
+}
+
+// finish checks what the servers of a view are to each other, and gives them their problems. It leaves those that the
+// servers have in other views alone.
+func (l *loader) finish(servers []*Server) {
+	own, broken := map[string]Problems{}, maps.Clone(l.broken)
+	for _, s := range servers {
+		own[s.Name] = l.servers[s.Name].problems
+	}
+	l.checkPrefixes(servers)
+	for _, s := range servers {
+		owner := l.servers[s.Name]
+		s.Problems, s.Secrets = owner.problems.Sorted(), owner.secrets
+		owner.problems = own[s.Name]
+	}
+	l.broken = broken
+}
+
+// spread gives the views of profiles what holds for the whole file.
+func (c *Config) spread() {
+	for _, view := range c.Profiles {
+		name, servers := view.Profile, view.Servers
+		*view = *c
+		view.Profile, view.Servers, view.Profiles = name, servers, nil
+	}
+}
+
+// AllServers returns the servers of all profiles, each once: as they are here, those that are only there without the
+// rules of a profile.
+func (c *Config) AllServers() []*Server {
+	all, known := slices.Clone(c.Servers), serversByName(c.Servers)
+	for _, name := range sortedKeys(c.Profiles) {
+		for _, s := range c.Profiles[name].Servers {
+			if known[s.Name] != nil {
+				continue
+			}
+			one := *s
+			one.Profile = Profile{}
+			all, known[s.Name] = append(all, &one), &one
+		}
+	}
+	return all
 }
 
 // profile returns the profile of that name; the zero Profile lets everything through.

@@ -102,7 +102,7 @@ func (*nobody) SignInChanged(*Session) {}
 func (b *bubble) open() (*Session, func()) {
 	client := &nobody{}
 	sessions := b.set.Open(client, Hello{Version: protocol.Latest, Params: jsonrpc.Raw(
-		`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)})
+		`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)}, []*config.Server{b.set.servers[0].cfg})
 	return sessions[0], func() { b.set.Release(client, sessions) }
 }
 

@@ -69,7 +69,7 @@ func openReal(t *testing.T, cfg config.Server, clients int, work func()) []*Sess
 	for range clients {
 		client := &nobody{}
 		sessions := set.Open(client, Hello{Version: protocol.Latest, Params: jsonrpc.Raw(
-			`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)})
+			`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)}, []*config.Server{&cfg})
 		t.Cleanup(func() { set.Release(client, sessions) })
 		all = append(all, sessions[0])
 	}

@@ -13,28 +13,38 @@ import (
 // ErrRetired says that a session takes no more calls, because the configuration changed: another has its place.
 var ErrRetired = errors.New("the configuration changed")
 
-// Apply replaces the servers: Open gives sessions with these from now on, and Reopen is to be called for each
-// client that has some. A server stays the same inside when its name, and all that decides the connection, did.
+// Apply replaces the servers, of which there may be several for a name, as profiles see it: Open gives sessions with
+// these from now on, and Reopen is to be called for each client that has some. A server stays the same inside when its name, and all that decides the connection, did.
 func (s *Set) Apply(servers []*config.Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	had := make(map[string]*server, len(s.servers))
+	type key struct {
+		name   string
+		usable bool
+	}
+	keyOf := func(cfg *config.Server) key { return key{cfg.Name, len(cfg.Problems) == 0} }
+	had, has := map[key]*server{}, map[key]*server{}
 	for _, srv := range s.servers {
-		had[srv.settings().Name] = srv
+		had[keyOf(srv.settings())] = srv
 	}
-	next := make([]*server, len(servers))
-	for i, cfg := range servers {
-		next[i] = newServer(cfg)
-		switch srv := had[cfg.Name]; {
-		case srv == nil:
-		case srv.take(next[i]):
-			next[i] = srv
-			delete(had, cfg.Name)
-		default:
-			next[i].common.tally = srv.common.tally
+	s.servers, s.of = nil, make(map[*config.Server]*server, len(servers))
+	for _, cfg := range servers {
+		k := keyOf(cfg)
+		if has[k] == nil {
+			srv := newServer(cfg)
+			switch same := had[k]; {
+			case same == nil:
+			case same.take(srv):
+				srv = same
+				delete(had, k)
+			default:
+				srv.common.tally = same.common.tally
+			}
+			has[k] = srv
+			s.servers = append(s.servers, srv)
 		}
+		s.of[cfg] = has[k]
 	}
-	s.servers = next
 	for _, srv := range had {
 		s.orphan(srv)
 	}
@@ -55,42 +65,23 @@ func (s *Set) orphan(srv *server) {
 	}
 }
 
-// Reopen returns the sessions of a client after Apply, in the order of the configuration: those of have whose
+// Reopen returns the sessions of a client with servers after Apply, never nil: those of have whose
 // server stayed the same, with its new settings, and new ones, which take over what the client had set up with
 // the server of that name. retired are those that are not needed any more; Drain ends them.
-func (s *Set) Reopen(client Client, hello Hello, have []*Session) (now, retired []*Session) {
-	return s.reopen(client, hello, have, func(*config.Server) bool { return true })
-}
-
-// Require is Reopen for plait itself, which only wants to know whether the servers can be reached that are required. One
-// that is idle and was never connected is used, so that this comes out.
-func (s *Set) Require(client Client, have []*Session) (now, retired []*Session) {
-	now, retired = s.reopen(client, s.own(), have, func(cfg *config.Server) bool { return cfg.Required })
-	for _, session := range now {
-		session.mu.Lock()
-		if !session.opened {
-			session.rouse()
-		}
-		session.mu.Unlock()
-	}
-	return now, retired
-}
-
-func (s *Set) reopen(client Client, hello Hello, have []*Session, wanted func(*config.Server) bool) (now, retired []*Session) {
-	for _, srv := range s.current() {
-		cfg := srv.settings()
-		if !wanted(cfg) {
-			continue
-		}
+func (s *Set) Reopen(client Client, hello Hello, servers []*config.Server, have []*Session) (now, retired []*Session) {
+	now = make([]*Session, 0, len(servers))
+	for _, cfg := range servers {
+		o := opening{server: s.server(cfg), cfg: cfg, client: client, hello: hello}
 		i := slices.IndexFunc(have, func(old *Session) bool { return old.Name() == cfg.Name })
 		switch {
 		case i < 0:
-			now = append(now, s.open(srv, client, hello, nil))
-		case have[i].of == srv:
+			now = append(now, s.open(o))
+		case have[i].of == o.server:
 			have[i].settings.Store(cfg)
 			now = append(now, have[i])
 		default:
-			now = append(now, s.open(srv, client, hello, have[i]))
+			o.old = have[i]
+			now = append(now, s.open(o))
 		}
 	}
 	for _, old := range have {
@@ -101,10 +92,30 @@ func (s *Set) reopen(client Client, hello Hello, have []*Session, wanted func(*c
 	return now, retired
 }
 
+// Require is Reopen with those of servers that are required, for plait itself, which only wants to know whether they can be
+// reached. One that is idle and was never connected is used, so that this comes out.
+func (s *Set) Require(client Client, servers []*config.Server, have []*Session) (now, retired []*Session) {
+	servers = slices.DeleteFunc(slices.Clone(servers), func(cfg *config.Server) bool { return !cfg.Required })
+	now, retired = s.Reopen(client, s.own(), servers, have)
+	for _, session := range now {
+		session.mu.Lock()
+		if !session.opened {
+			session.rouse()
+		}
+		session.mu.Unlock()
+	}
+	return now, retired
+}
+
 // Drain ends sessions of a client in the background: they take no more calls, those in flight have limit to come
-// to their end. A shared session ends when it is drained for all of its clients.
+// to their end. A shared session ends when it is drained for all of its clients; one of a server that others still
+// have goes on for them.
 func (s *Set) Drain(client Client, retired []*Session, limit time.Duration) {
 	for _, session := range retired {
+		if session.Server().Shared && slices.Contains(s.current(), session.of) {
+			session.detach(client)
+			continue
+		}
 		session.mu.Lock()
 		session.retired = true
 		session.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 
 	"github.com/plait-mcp/plait/auth"
 	"github.com/plait-mcp/plait/config"
-	"github.com/plait-mcp/plait/upstream/transport"
 )
 
 // server is one configured server, as long as what decides the connection stays the same.
@@ -15,7 +14,6 @@ type server struct {
 	fingerprint string
 	common      *common // of its sessions
 	since       time.Time
-	local       transport.Local // when the server is inside plait
 
 	mu        sync.Mutex
 	cfg       *config.Server

@@ -22,24 +22,25 @@ type Options struct {
 	Version   string              // of plait
 	Snapshots *Snapshots          // of the lists; nil: none are kept
 	Auth      *auth.Manager       // comes to servers as their identities; nil: only with the static headers of each
-	Local     transport.Local     // a server inside plait, for OpenLocal; nil: there is none
 	// Bridge says that each session is the only one that matters to its client: it hears of every list that changes, nobody
 	// else suffers when its server fails, and the log says at level info what a child writes to its stderr.
 	Bridge bool
 	Log    hclog.Logger
 }
 
-// Set is the configured servers. Any goroutine may call its methods, but Apply, Reopen and Drain come one after the
-// other, and nothing comes after Close.
+// Set is the configured servers: those of the same name that can be used are one, whoever sees them by which rules. Any
+// goroutine may call its methods, but Apply, Reopen and Drain come one after the other, and nothing comes after Close.
+// The servers that Open and Reopen are given are of the last Apply.
 type Set struct {
 	opts   Options
 	ctx    func() context.Context // parent of all sessions
 	cancel context.CancelFunc
 	drains sync.WaitGroup
-	local  *server // nil when there is none
+	local  *server // inside plait
 
 	mu       sync.Mutex
 	servers  []*server
+	of       map[*config.Server]*server
 	draining map[*Session]Client // nil for a shared one
 }
 
@@ -50,36 +51,34 @@ func NewSet(ctx context.Context, servers []*config.Server, opts Options) *Set {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Set{opts: opts, ctx: func() context.Context { return ctx }, cancel: cancel, draining: map[*Session]Client{}}
-	for _, cfg := range servers {
-		s.servers = append(s.servers, newServer(cfg))
-	}
-	if opts.Local != nil {
-		s.local = newServer(&config.Server{Name: "plait", Lazy: true, ConnectTimeout: localTime, CallTimeout: localTime})
-		s.local.local = opts.Local
-	}
+	s.local = newServer(&config.Server{Name: "plait", Lazy: true, ConnectTimeout: localTime, CallTimeout: localTime})
+	s.Apply(servers) //nolint:contextcheck // what it starts ends with the Set
 	return s
 }
 
 // localTime bounds a call of the server inside plait.
 const localTime = time.Minute
 
-// Open returns the sessions of a client, one for each server in the order of the configuration. It starts
-// to connect them and waits for nothing. Release gives them back.
-func (s *Set) Open(client Client, hello Hello) []*Session {
-	servers := s.current()
+// Open returns the sessions of a client with servers. It starts to connect them and waits for nothing. Release gives
+// them back.
+func (s *Set) Open(client Client, hello Hello, servers []*config.Server) []*Session {
 	sessions := make([]*Session, len(servers))
-	for i, srv := range servers {
-		sessions[i] = s.open(srv, client, hello, nil)
+	for i, cfg := range servers {
+		sessions[i] = s.open(opening{server: s.server(cfg), cfg: cfg, client: client, hello: hello})
 	}
 	return sessions
 }
 
-// OpenLocal returns the session of a client with Options.Local, nil when there is none. Release gives it back, too.
-func (s *Set) OpenLocal(client Client, hello Hello) *Session {
-	if s.local == nil {
-		return nil
-	}
-	return s.open(s.local, client, hello, nil)
+// OpenLocal returns the session of a client with a server inside plait. Release gives it back, too.
+func (s *Set) OpenLocal(client Client, hello Hello, local transport.Local) *Session {
+	return s.open(opening{server: s.local, cfg: s.local.cfg, client: client, hello: hello, local: local})
+}
+
+// server returns what is behind a configured server.
+func (s *Set) server(cfg *config.Server) *server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.of[cfg]
 }
 
 // current returns the servers that are configured now.
@@ -89,8 +88,19 @@ func (s *Set) current() []*server {
 	return s.servers
 }
 
-// open returns the session of a client with one server. A new one takes over from old, unless that is nil.
-func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Session {
+// opening is what a session is to be.
+type opening struct {
+	server *server
+	cfg    *config.Server // as the client has it
+	client Client
+	hello  Hello
+	old    *Session        // whose place it takes; nil when it takes none
+	local  transport.Local // nil unless the server is inside plait
+}
+
+// open returns the session of a client with one server.
+func (s *Set) open(o opening) *Session {
+	srv, client, hello := o.server, o.client, o.hello
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.shared != nil {
@@ -107,13 +117,13 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 	}
 	session := &Session{
 		of: srv, common: common, bridge: s.opts.Bridge, since: time.Now(),
-		http: srv.http, changed: srv.changed, local: srv.local, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
+		http: srv.http, changed: srv.changed, local: o.local, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
 		log:  s.opts.Log.With("server", srv.cfg.Name),
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
 		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
 		asks: map[jsonrpc.ID]context.CancelFunc{}, subs: map[string]map[Client]struct{}{}, levels: map[Client]jsonrpc.Raw{},
 	}
-	session.settings.Store(srv.cfg)
+	session.settings.Store(o.cfg)
 	srv.sessions[session] = struct{}{}
 	if srv.cfg.Shared {
 		srv.shared = session
@@ -121,30 +131,32 @@ func (s *Set) open(srv *server, client Client, hello Hello, old *Session) *Sessi
 	ctx, cancel := context.WithCancel(s.ctx())
 	session.stop = cancel
 	switch {
-	case len(srv.cfg.Problems) > 0:
-		session.state, session.err = Misconfigured, srv.cfg.Problems
+	case len(o.cfg.Problems) > 0:
+		session.state, session.err = Misconfigured, o.cfg.Problems
 	case srv.err != nil:
 		session.state, session.err = Misconfigured, srv.err
 	default:
-		if srv.local == nil {
+		if o.local == nil {
 			session.recall(s.opts.Snapshots)
 		}
-		if old != nil {
-			session.inherit(old, client)
+		if o.old != nil {
+			session.inherit(o.old, client)
 		}
 		session.start(ctx)
 	}
 	return session
 }
 
-// Status returns the condition of the servers for a client that has no sessions with them yet.
-func (s *Set) Status() []Status {
+// Status returns the condition of servers for a client that has no sessions with them yet.
+func (s *Set) Status(servers []*config.Server) []Status {
 	var all []Status
-	for _, srv := range s.current() {
-		cfg := srv.settings()
-		status := Status{Server: cfg.Name, State: Idle, Since: srv.since}
+	for _, cfg := range servers {
+		status := Status{Server: cfg.Name, State: Idle}
+		if srv := s.server(cfg); srv != nil { // or there are others meanwhile
+			status.Since = srv.since
+		}
 		if len(cfg.Problems) > 0 {
-			session := Session{state: Misconfigured, since: srv.since, err: cfg.Problems}
+			session := Session{state: Misconfigured, since: status.Since, err: cfg.Problems}
 			session.settings.Store(cfg)
 			status = session.Status()
 		}
@@ -181,6 +193,14 @@ func (s *Set) Release(client Client, sessions []*Session) {
 			continue
 		}
 		all.Go(session.close)
+	}
+	for _, srv := range s.current() { // that has taken over what this client had with a server it sees no more
+		srv.mu.Lock()
+		shared := srv.shared
+		srv.mu.Unlock()
+		if shared != nil {
+			shared.detach(client)
+		}
 	}
 	all.Wait()
 }

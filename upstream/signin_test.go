@@ -333,7 +333,7 @@ func TestClientsHearOfSignIns(t *testing.T) {
 	inBubble(t, config.Server{Transport: config.HTTPFirst}, m.ServeHTTP, func(b *bubble) {
 		p := b.withPurse(loginRequired())
 		w := &watcher{}
-		sessions := b.set.Open(w, Hello{Version: protocol.Latest})
+		sessions := b.set.Open(w, Hello{Version: protocol.Latest}, []*config.Server{b.set.servers[0].cfg})
 		defer b.set.Release(w, sessions)
 		b.state(sessions[0], SignIn)
 		p.change(loginRequired()) // in vain

@@ -100,11 +100,17 @@ func resultOf(err error) Result {
 // heard counts what the server says by itself.
 func (m *tally) heard(said *jsonrpc.Message) { m.received.Add(int64(said.Text().Len())) }
 
-// Stats returns what the servers that are configured now have done, in the order of the configuration.
+// Stats returns what the servers that are configured now have done, each name once, in the order of the configuration.
 func (s *Set) Stats() []Stats {
 	var all []Stats
 	for _, srv := range s.current() {
-		all = append(all, srv.stats())
+		now := srv.stats()
+		switch i := slices.IndexFunc(all, func(other Stats) bool { return other.Server == now.Server }); {
+		case i < 0:
+			all = append(all, now)
+		case len(srv.settings().Problems) == 0: // the other one is misconfigured, in some profile
+			all[i] = now
+		}
 	}
 	return all
 }

@@ -37,6 +37,10 @@ type HTTPOptions struct {
 	Limit int64                                                       // bytes of a message
 	Log   hclog.Logger
 
+	// HasProfile says why there is no profile of a name: 404. The sessions of one that is gone end with their calls. nil:
+	// only Open knows.
+	HasProfile func(name string) error
+
 	Path string // of Streamable HTTP; "" for /mcp. Profiles are below it, at Path/p/NAME
 	SSE  bool   // serve /sse and /message as well, and /sse/p/NAME (2024-11-05, HTTP with SSE)
 
@@ -175,6 +179,10 @@ func (h *HTTP) route(w *response, r *http.Request, now *rules) {
 	principal, no := now.identify(w, r)
 	if no != nil {
 		h.refuse(w, r, no.status, no.reason)
+		return
+	}
+	if err := h.lacks(profile); err != nil {
+		h.refuse(w, r, http.StatusNotFound, err.Error())
 		return
 	}
 	serve(w, r, Client{Profile: profile, Principal: principal, Local: isLocal(r) && !isForwarded(r)})
@@ -325,7 +333,7 @@ func (h *HTTP) sweep() {
 			return
 		case now := <-pause.C:
 			for _, s := range h.all() {
-				if reason := overdue(s, rules, now); reason != "" {
+				if reason := h.overdue(s, rules, now); reason != "" {
 					h.options.Log.Debug("a session is ended", "reason", reason)
 					h.work.Go(func() { h.drop(s) })
 				}
@@ -336,7 +344,10 @@ func (h *HTTP) sweep() {
 	}
 }
 
-func overdue(s *session, rules *rules, now time.Time) string {
+func (h *HTTP) overdue(s *session, rules *rules, now time.Time) string {
+	if h.lacks(s.client.Profile) != nil && s.exchange.idle() {
+		return "its profile is gone"
+	}
 	if now.Sub(s.began) > rules.lifetime {
 		return "its time is up"
 	}

@@ -35,6 +35,14 @@ func (h *HTTP) served(u *url.URL, now *rules) (methods, string) {
 	return nil, ""
 }
 
+// lacks returns why there is no such profile, nil if there is.
+func (h *HTTP) lacks(profile string) error {
+	if profile == "" || h.options.HasProfile == nil {
+		return nil
+	}
+	return h.options.HasProfile(profile)
+}
+
 // under reports whether a URL is that of base, or of a profile below it, and returns which. A name may hold anything,
 // a slash, too, when it is percent-encoded.
 func under(base string, u *url.URL) (profile string, ok bool) {

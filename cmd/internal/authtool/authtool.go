@@ -20,7 +20,7 @@ import (
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
-// SignIns is what the tool tells of. *aggregator.Aggregator has it.
+// SignIns is what the tool tells of. *aggregator.Session has it.
 type SignIns interface {
 	// Identities returns the condition of every identity that a server has.
 	Identities(ctx context.Context) []auth.IdentityStatus

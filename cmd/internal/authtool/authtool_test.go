@@ -122,7 +122,7 @@ func open(t *testing.T, settings string) (*client, *authtest.Guarded) {
 	}
 	manager := auth.NewManager(t.Context(), auth.Options{Auth: cfg.Auth})
 	agg := aggregator.New(t.Context(), cfg, aggregator.Options{
-		Auth: manager, LoginTool: func(a *aggregator.Aggregator) transport.Local { return authtool.New(a, "test") },
+		Auth: manager, LoginTool: func(s *aggregator.Session) transport.Local { return authtool.New(s, "test") },
 	})
 	t.Cleanup(func() {
 		agg.Close()

@@ -32,7 +32,7 @@ func (a *app) openAccounts(ctx context.Context, cfg *config.Config, log hclog.Lo
 	x := &accounts{store: kept, log: log}
 	x.apply(cfg)
 	x.Manager = auth.NewManager(context.WithoutCancel(ctx), auth.Options{
-		Store: kept, Auth: cfg.Auth, Servers: func() []*config.Server { return x.now.Load().Servers }, LookupEnv: a.env.LookupEnv,
+		Store: kept, Auth: cfg.Auth, Servers: func() []*config.Server { return x.now.Load().AllServers() }, LookupEnv: a.env.LookupEnv,
 		Version: readVersion().Version, Learn: a.redact.note, Log: log.Named("auth"),
 	})
 	return x, nil
@@ -82,7 +82,7 @@ func meansURL(names []string) bool { return len(names) == 1 && isURL(names[0]) }
 
 // describe fills in as whom plait comes to a server. It asks nobody.
 func (x *accounts) describe(ctx context.Context, to *control.Server) {
-	for _, s := range x.now.Load().Servers {
+	for _, s := range x.now.Load().AllServers() {
 		if s.Name != to.Server {
 			continue
 		}

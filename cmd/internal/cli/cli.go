@@ -27,8 +27,9 @@ type app struct {
 	configFile, profile, logLevel, logFile string   // flags of every command that reads a configuration
 	servers                                []string // names; nil for all
 
-	alone  bool // nobody is there who could sign in
-	bridge bool // the one server is served as it is, to each client a child of its own
+	alone   bool // nobody is there who could sign in
+	bridge  bool // the one server is served as it is, to each client a child of its own
+	listens bool // a flag has clients served over HTTP
 }
 
 // Main runs the command that args name and returns the exit code of the process. The first interrupt or

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/plait-mcp/plait/aggregator"
 	"github.com/plait-mcp/plait/aggregator/downstream"
@@ -57,13 +56,12 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 
 // enter opens the session of a client that came over HTTP.
 func (g *gateway) enter(c downstream.Client, out jsonrpc.Sender) (jsonrpc.Handler, error) {
-	if c.Profile != "" {
-		return nil, errNoProfile
+	s, err := g.Admit(aggregator.Visitor{Profile: c.Profile, Remote: !c.Local}, out)
+	if err != nil {
+		return nil, err // not a nil *Session, which is not nil
 	}
-	return g.Open(out), nil
+	return s, nil
 }
-
-var errNoProfile = errors.New("there is no such profile")
 
 // wait notes that a person has to sign in to a server.
 func (g *gateway) wait(server string) {
@@ -73,9 +71,9 @@ func (g *gateway) wait(server string) {
 	}
 }
 
-// loginTool makes the server of the tool plait_auth.
-func loginTool(agg *aggregator.Aggregator) transport.Local {
-	return authtool.New(agg, readVersion().Version)
+// loginTool makes the server of the tool plait_auth for a client.
+func loginTool(s *aggregator.Session) transport.Local {
+	return authtool.New(s, readVersion().Version)
 }
 
 // shut ends all sessions, child processes and the log; the servers get some seconds to say good-bye.

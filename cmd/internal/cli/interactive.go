@@ -53,5 +53,9 @@ func (a *app) typed() bool {
 func alone(cfg *config.Config) *config.Config {
 	c := *cfg
 	c.Auth.CallWait, c.Auth.LoginTool = 0, false
+	c.Profiles = map[string]*config.Config{}
+	for name, view := range cfg.Profiles {
+		c.Profiles[name] = alone(view)
+	}
 	return &c
 }

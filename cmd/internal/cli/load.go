@@ -48,6 +48,13 @@ func (a *app) loadWith(ctx context.Context, file string, o config.Options) (*con
 	return cfg, nil
 }
 
+// serving is how plait serve reads its configuration: clients over HTTP may choose a profile.
+func (a *app) serving() config.Options {
+	o := a.loading()
+	o.AllProfiles = func(h config.ServeHTTP) bool { return a.listens || h.Listen != "" }
+	return o
+}
+
 // loading is how this run reads its configuration.
 func (a *app) loading() config.Options {
 	return config.Options{LookupEnv: a.env.LookupEnv, Profile: a.profile, Servers: a.servers, Keyring: a.secrets()}

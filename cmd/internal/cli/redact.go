@@ -63,7 +63,7 @@ func (r *redactor) clean(s string) string {
 func (r *redactor) learn(c *config.Config) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, s := range c.Servers {
+	for _, s := range c.AllServers() {
 		for _, v := range append(secretsOf(s), secretsOfIdentity(s.Identity)...) {
 			r.values[v] = true
 		}

@@ -55,7 +55,8 @@ func runServe(ctx context.Context, a *app, o serving) error {
 	if absolute, err := filepath.Abs(file); err == nil && file != "" {
 		file = absolute // whoever reads where a mistake is may be in another folder
 	}
-	cfg, err := a.load(ctx, file)
+	a.listens = o.doors.listen != ""
+	cfg, err := a.loadWith(ctx, file, a.serving())
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (g *gateway) report(before, cfg *config.Config) {
 			g.log.Warn("configuration", at(w)...)
 		}
 	}
-	for _, s := range cfg.Servers {
+	for _, s := range cfg.AllServers() {
 		for _, p := range s.Problems {
 			if !slices.Contains(known, p) {
 				g.log.Error("server is switched off", append([]any{"server", s.Name}, at(p)...)...)

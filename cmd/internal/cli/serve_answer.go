@@ -83,7 +83,7 @@ func (l *live) Status(ctx context.Context) control.Status {
 		Generation: now.Generation, Since: now.Since, Reload: last, Clients: []control.Client{},
 	}
 	for _, c := range now.Clients {
-		client := control.Client{Name: c.Name, Version: c.Version, Servers: []control.Server{}}
+		client := control.Client{Name: c.Name, Version: c.Version, Profile: c.Profile, Since: moment(c.Since), Servers: []control.Server{}}
 		for _, server := range c.Servers {
 			client.Servers = append(client.Servers, l.gateway.asServer(ctx, server))
 		}

@@ -74,7 +74,7 @@ func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, d 
 			return err
 		}
 		front := downstream.NewHTTP(ctx, downstream.HTTPOptions{
-			Open: g.enter, Limit: d.limit, Log: log,
+			Open: g.enter, HasProfile: g.HasProfile, Limit: d.limit, Log: log,
 			Path: d.http.Path, SSE: d.http.SSE, Bearer: d.http.Auth.Bearer,
 			AllowedHosts: d.http.AllowedHosts, AllowedOrigins: d.http.AllowedOrigins,
 			Sessions: d.http.Limits.Sessions, Full: d.full, Idle: d.http.Limits.Idle, Lifetime: d.http.Limits.Lifetime, Replay: d.http.Limits.Replay,

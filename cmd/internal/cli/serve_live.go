@@ -112,7 +112,7 @@ func (l *live) reload(ctx context.Context, cause string) control.Outcome {
 // error stands a configuration that says which files to watch. A file without servers is one that is just being
 // written.
 func (l *live) read(ctx context.Context) (*config.Config, error) {
-	cfg, err := config.Load(ctx, l.file, l.app.loading())
+	cfg, err := config.Load(ctx, l.file, l.app.serving())
 	if err != nil {
 		return cfg, err
 	}
@@ -127,11 +127,11 @@ func (l *live) read(ctx context.Context) (*config.Config, error) {
 		}}
 	}
 	sound := map[string]bool{}
-	for _, s := range l.config().Servers {
+	for _, s := range l.config().AllServers() {
 		sound[s.Name] = len(s.Problems) == 0
 	}
 	var spoilt config.Problems
-	for _, s := range cfg.Servers {
+	for _, s := range cfg.AllServers() {
 		if sound[s.Name] {
 			spoilt = append(spoilt, s.Problems...)
 		}

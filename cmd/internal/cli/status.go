@@ -117,7 +117,7 @@ func describeStatus(out io.Writer, s control.Status, now time.Time) {
 	for _, c := range s.Clients {
 		switch {
 		case c.Name != "":
-			fmt.Fprintf(out, "client %s %s\n", oneLine(c.Name), c.Version)
+			fmt.Fprintf(out, "client %s %s%s\n", oneLine(c.Name), c.Version, came(c, now))
 		default:
 			fmt.Fprintln(out, "no client yet")
 		}
@@ -131,6 +131,18 @@ func describeStatus(out io.Writer, s control.Status, now time.Time) {
 	if snapshot {
 		fmt.Fprintln(out, "* from a snapshot")
 	}
+}
+
+// came says for which profile a client came, and when.
+func came(c control.Client, now time.Time) string {
+	text := ""
+	if c.Profile != "" {
+		text += ", profile " + oneLine(c.Profile)
+	}
+	if c.Since != nil {
+		text += ", for " + brief(now.Sub(*c.Since))
+	}
+	return text
 }
 
 // reloaded says how the last reload went.

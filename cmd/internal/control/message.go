@@ -32,9 +32,11 @@ type Status struct {
 // Client is one client of a process, with the servers as it has them. Without any client there is one with
 // no name and the servers as they are configured.
 type Client struct {
-	Name    string   `json:"name"`
-	Version string   `json:"version,omitempty"`
-	Servers []Server `json:"servers"`
+	Name    string     `json:"name"`
+	Version string     `json:"version,omitempty"`
+	Profile string     `json:"profile,omitempty"` // that it came for, over HTTP
+	Since   *time.Time `json:"since,omitempty"`   // it came
+	Servers []Server   `json:"servers"`
 }
 
 // Server is a server as a client has it.
