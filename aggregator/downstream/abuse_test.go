@@ -1,8 +1,6 @@
 package downstream
 
 import (
-	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,6 +60,22 @@ func TestHTTPAbuse(t *testing.T) {
 		{"two messages", "POST", "/mcp", ping + ping, []string{session}, 400},
 		{"deep", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}}`, []string{session}, 400},
 		{"duplicate members", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}`, []string{session}, 400},
+		{"duplicate members in disguise", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","m\u0065thod":"tools/call"}`, []string{session}, 400},
+		{"duplicate ids", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}`, []string{session}, 400},
+		{"duplicate params", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"params":{}}`, []string{session}, 400},
+		{"deep objects", "POST", "/mcp", strings.Repeat(`{"a":`, 100_000), []string{session}, 400},
+		{"deep batch", "POST", "/mcp", strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000), []string{session}, 400},
+		{"NUL", "POST", "/mcp", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"pi\x00ng\"}", []string{session}, 400},
+		{"only NULs", "POST", "/mcp", strings.Repeat("\x00", 1000), []string{session}, 400},
+		{"no UTF-8, which is the affair of the server", "POST", "/mcp", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"pi\xffng\"}", []string{session}, ok},
+		{"UTF-16", "POST", "/mcp", "\xff\xfe{\x00}\x00", []string{session}, 400},
+		{"byte order mark", "POST", "/mcp", "\ufeff" + ping, []string{session}, 400},
+		{"only spaces", "POST", "/mcp", strings.Repeat(" ", 1<<20), []string{session}, 400},
+		{"number without end", "POST", "/mcp", `{"jsonrpc":"2.0","method":"ping","id":` + strings.Repeat("1", 1<<19), []string{session}, 400},
+		{"empty batch", "POST", "/mcp", "[]", []string{session}, 400},
+		{"batch of 100,000", "POST", "/mcp", "[" + strings.Repeat("1,", 100_000) + "1]", []string{session}, 400},
+		{"batch of 10,000 calls", "POST", "/mcp", "[" + strings.Repeat(call("1", "x", "")+",", 10_000) + ping + "]", []string{session}, 400},
+		{"batch that opens a session", "POST", "/mcp", `[{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-03-26"}}]`, nil, 400},
 		{"members in another case", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"Method":"ping"}`, []string{session}, 400},
 		{"huge", "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 2<<20) + `"}`, []string{session}, 413},
 		{"huge to SSE", "POST", "/mcp", strings.Repeat("x", 2<<20), []string{session}, 413},
@@ -111,25 +125,4 @@ func TestHTTPBearer(t *testing.T) {
 	if res := r.send("OPTIONS", "/mcp", "", "Origin: http://localhost:1"); res.StatusCode != http.StatusNoContent {
 		t.Errorf("a browser that asks first: %s", res.Status)
 	}
-}
-
-// TestHTTPHalfClosed serves a request whose client has closed its side of the connection, or all of it, and goes on.
-func TestHTTPHalfClosed(t *testing.T) {
-	r := start(t, HTTPOptions{})
-	session := r.hello(latest)
-	text := call("1", "wait", "")
-	for range 20 {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = fmt.Fprintf(conn, "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nContent-Type: application/json\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
-			session, len(text)+10, text) // ten bytes are missing
-		_ = conn.Close()
-	}
-	s := r.events(r.send("POST", "/mcp", text, session))
-	s.want("begun")
-	close(r.peer(0).wait)
-	s.want("ends", `"id":1`)
-	s.over()
 }
