@@ -1,8 +1,12 @@
 package main_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -179,6 +183,33 @@ func TestParityOAuthProxy(t *testing.T) {
 			t.Errorf("%v: %s", err, text)
 		}
 	})
+}
+
+// TestParityMutualTLS reaches a server that lets nobody in without a certificate.
+func TestParityMutualTLS(t *testing.T) {
+	t.Parallel()
+	short(t)
+	r := newRemote(nil)
+	r.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	r.StartTLS()
+	t.Cleanup(r.end)
+	der, err := x509.MarshalPKCS8PrivateKey(r.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key := certificate(t, r.Server), filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, with := range []map[string]any{nil, {"clientCert": map[string]any{"cert": cert, "key": key}}} {
+		entry := map[string]any{"url": r.mcp(), "caFile": cert, "prefix": ""}
+		maps.Copy(entry, with)
+		c := startPlait(t, nil, "tools", "call", "echo", "text=trusted", "--config", configFile(t, map[string]any{"story": entry}))
+		out, _ := io.ReadAll(c.out)
+		if err := c.wait(t); (err == nil) != (with != nil) || strings.Contains(string(out), "trusted") != (with != nil) {
+			t.Errorf("with %v plait says %q, %v\n%s", with, out, err, c.said(t))
+		}
+	}
 }
 
 // parityVariables signs in as the variables of mcp-oauth2-proxy say, one after the other.
