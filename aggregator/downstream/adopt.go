@@ -25,12 +25,12 @@ func newRules(o *HTTPOptions) *rules {
 	}
 }
 
-// Adopt has what o says of paths, of who may come in and of sessions hold from now on; the rest of o does not count.
+// Adopt has what o says of paths, of who may come in and of bounds hold from now on; the rest of o does not count.
 // Sessions go on, but for those that nobody could open any more: all of them when another token is asked for, for who
 // has the former one must not stay, and those of HTTP with SSE when that is served no longer. Adopt waits for their end.
 // Replay counts for new sessions.
 func (h *HTTP) Adopt(o HTTPOptions) {
-	o.Log = h.options.Log
+	o.Log, o.Limit = h.options.Log, h.options.Limit
 	o.complete()
 	now := newRules(&o)
 	h.mu.Lock()
@@ -41,6 +41,8 @@ func (h *HTTP) Adopt(o HTTPOptions) {
 	}
 	h.rules.Store(now)
 	h.mu.Unlock()
+	h.connections.bound(o.Connections)
+	h.memory.bound(o.Memory)
 	var all sync.WaitGroup
 	for _, s := range h.all() {
 		if s.client.Principal != now.principal() || s.single && !now.sse {

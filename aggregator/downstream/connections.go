@@ -14,9 +14,8 @@ import (
 // little by little, is in nobody's way but its own. There is no bound for one address: behind a proxy all clients
 // have the same.
 type connections struct {
-	limit int
-
 	mu      sync.Mutex
+	limit   int
 	all     map[net.Conn]*connection
 	network map[netip.Prefix]int // how many an address has
 }
@@ -35,6 +34,13 @@ const surplus = 64
 
 func newConnections(limit int) *connections {
 	return &connections{limit: limit, all: map[net.Conn]*connection{}, network: map[netip.Prefix]int{}}
+}
+
+// bound changes how many there may be; those that are there stay.
+func (c *connections) bound(limit int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = limit
 }
 
 // connectionKey is where the context of a request has its connection.

@@ -28,10 +28,16 @@ var errMemory = errors.New("too much is being received and served")
 // memory is how many bytes of messages may be there at a time, of all clients: from when they come in until they are
 // answered.
 type memory struct {
+	mu    sync.Mutex
 	limit int64
+	used  int64
+}
 
-	mu   sync.Mutex
-	used int64
+// bound changes how much there may be.
+func (m *memory) bound(limit int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limit = limit
 }
 
 // take takes n bytes more for a message that has size bytes then, if there are any.

@@ -20,6 +20,7 @@ const (
 	Pending   Kind = "pending"   // sign-ins that are not finished
 	Discovery Kind = "discovery" // what authorization servers say of themselves
 	Secrets   Kind = "secrets"   // what a person stored by `plait secrets set`
+	Tokens    Kind = "tokens"    // what clients of plait's own endpoint have to send
 )
 
 // The words of config.Credentials.Store.

@@ -33,9 +33,9 @@ type connectOptions struct {
 	serverStream    bool
 	protocolVersion string
 
-	listen   string
-	shared   bool
-	insecure bool
+	listen string
+	shared bool
+	gate   gate
 
 	oauth     connectOAuth
 	person    presence
@@ -85,7 +85,7 @@ func (o *connectOptions) flags(f *pflag.FlagSet) {
 	o.oauth.flags(f)
 	f.StringVarP(&o.listen, "listen", "l", "", "serve clients over HTTP at this `address` instead: GET /sse and POST /message, and /mcp")
 	f.BoolVar(&o.shared, "shared", false, "let all clients share one connection to the server; it cannot ask them anything then")
-	f.BoolVar(&o.insecure, "insecure", false, "serve other machines without asking them for a token")
+	o.gate.flags(f)
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser for the first sign-in")
 	f.BoolVar(&o.enableProxy, "enable-proxy", false, "accepted: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are always honoured")
 	f.BoolVar(&o.debug, "debug", false, "the same as --log-level debug")
@@ -245,7 +245,7 @@ func (a *app) addSignIn(file map[string]any, name string, o connectOptions, head
 
 // doors says where clients come in: over HTTP, or on standard input and output, not both.
 func (o *connectOptions) doors() doors {
-	return doors{insecure: o.insecure, stdio: func() (wanted, given bool) { return o.listen == "", true }}
+	return doors{gate: o.gate, stdio: func() (wanted, given bool) { return o.listen == "", true }}
 }
 
 // takeArguments takes the URL, and after it the port of the callback, as mcp-remote has it.

@@ -33,12 +33,7 @@ type exposeOptions struct {
 	connectTimeout time.Duration
 	callTimeout    time.Duration
 
-	bearer   string
-	insecure bool
-	origins  []string
-	hosts    []string
-	cert     string
-	key      string
+	gate gate
 }
 
 func newExpose(a *app) *cobra.Command {
@@ -59,7 +54,7 @@ another child, which gets the log level and the subscriptions of the client agai
 
 The command line is that of hyper-mcp-proxy.`,
 		Example: `  plait expose -- npx -y @modelcontextprotocol/server-everything
-  plait expose -H 0.0.0.0 -p 9000 --bearer '${TOKEN}' -- uvx mcp-server-time`,
+  plait expose -H 0.0.0.0 -p 9000 --auth '${TOKEN}' --tls-cert cert.pem --tls-key key.pem -- uvx mcp-server-time`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.command = args
 			return runExpose(c.Context(), a, o)
@@ -80,12 +75,7 @@ func (o *exposeOptions) flags(f *pflag.FlagSet) {
 	f.DurationVar(&o.lifetime, "lifetime", 24*time.Hour, "end a session, and its child, at this age")
 	f.DurationVar(&o.connectTimeout, "connect-timeout", 30*time.Second, "give a child up that does not answer initialize in this time")
 	f.DurationVar(&o.callTimeout, "call-timeout", 10*time.Minute, "give a call up after this time without progress")
-	f.StringVar(&o.bearer, "bearer", "", "let only clients in that send this `token`; ${VAR} is replaced")
-	f.BoolVar(&o.insecure, "insecure", false, "serve other machines without asking them for a token")
-	f.StringArrayVar(&o.origins, "allowed-origin", nil, "let web pages of this `origin` in, besides those of this machine (repeatable)")
-	f.StringArrayVar(&o.hosts, "allowed-host", nil, "serve requests for this `name`, besides those of this machine (repeatable)")
-	f.StringVar(&o.cert, "tls-cert", "", "serve HTTPS with the certificate in this PEM `file`")
-	f.StringVar(&o.key, "tls-key", "", "the key of the certificate, a PEM `file`")
+	o.gate.flags(f)
 }
 
 func runExpose(ctx context.Context, a *app, o exposeOptions) error {
@@ -93,14 +83,10 @@ func runExpose(ctx context.Context, a *app, o exposeOptions) error {
 	if err != nil {
 		return err
 	}
-	if s := &cfg.Serve.HTTP; !s.Loopback() && s.Auth.Bearer == "" && !o.insecure {
-		return usagef("%s can be reached by other machines, and whoever reaches it could use the server as you; leave --host out, "+
-			"add --bearer with a token that clients must send, or --insecure if something else keeps strangers out", s.Listen)
-	}
 	a.bridge = true
 	never := func() (wanted, given bool) { return false, true }
 	return a.serve(ctx, cfg, serving{
-		doors: doors{insecure: o.insecure, stdio: never},
+		doors: doors{gate: o.gate, stdio: never},
 		full:  fmt.Sprintf("all %d children that plait expose may start are in use; end a session, try again later, or raise --max-children", o.children),
 	})
 }
@@ -120,14 +106,7 @@ func (a *app) exposeConfig(ctx context.Context, o exposeOptions) (*config.Config
 	name := o.name()
 	http := map[string]any{
 		"listen": exact(net.JoinHostPort(o.host, strconv.Itoa(int(o.port)))), "path": exact("/" + strings.TrimPrefix(o.endpoint, "/")),
-		"allowedOrigins": o.origins, "allowedHosts": o.hosts,
 		"limits": map[string]any{"sessions": o.children, "idle": o.idle.String(), "lifetime": o.lifetime.String()},
-	}
-	if o.bearer != "" {
-		http["auth"] = map[string]any{"bearer": o.bearer}
-	}
-	if o.cert+o.key != "" {
-		http["tls"] = map[string]any{"cert": exact(o.cert), "key": exact(o.key)}
 	}
 	text, err := json.Marshal(map[string]any{
 		"mcpServers": map[string]any{name: map[string]any{
@@ -161,15 +140,9 @@ func (a *app) exposeConfig(ctx context.Context, o exposeOptions) (*config.Config
 var exposeFlags = []keyFlag{
 	{"serve.http.listen", "--host"},
 	{"serve.http.path", "--endpoint"},
-	{"serve.http.auth.bearer", "--bearer"},
-	{"serve.http.allowedOrigins", "--allowed-origin"},
-	{"serve.http.allowedHosts", "--allowed-host"},
 	{"serve.http.limits.sessions", "--max-children"},
 	{"serve.http.limits.idle", "--idle"},
 	{"serve.http.limits.lifetime", "--lifetime"},
-	{"serve.http.tls.cert", "--tls-cert"},
-	{"serve.http.tls.key", "--tls-key"},
-	{"serve.http.tls", "--tls-cert and --tls-key"},
 	{"connectTimeout", "--connect-timeout"},
 	{"callTimeout", "--call-timeout"},
 	{"startup.wait", "--connect-timeout"},

@@ -25,28 +25,36 @@ func newServe(a *app) *cobra.Command {
 
 This is the command that an MCP client starts. It ends when standard input ends, and on SIGTERM. With --http, or
 serve.http.listen in the file, clients that speak HTTP are served, too: Streamable HTTP at /mcp, HTTP with SSE at
-/sse. Each client has sessions of its own with the servers. A change of
-the configuration takes effect while it runs: when the file is saved, on SIGHUP, and with plait reload. A file
+/sse. Each client has sessions of its own with the servers. With --auth bearer, or serve.http.auth: bearer, clients
+have to send a token that plait makes and --print-token prints. A change of the configuration takes effect while it runs: when the file is saved, on SIGHUP, and with plait reload. A file
 with a mistake changes nothing. plait status shows what runs.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runServe(c.Context(), a, o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.printToken || o.newToken {
+				return a.printToken(c.Context(), &o.doors, o.newToken)
+			}
+			return runServe(c.Context(), a, o)
+		},
 	}
 	a.configFlag(c)
 	a.serversFlag(c)
 	a.logFlags(c)
 	o.person.flags(c)
 	o.doors.flags(c)
+	c.Flags().BoolVar(&o.printToken, "print-token", false, "print the token that clients have to send, make it if there is none, and end")
+	c.Flags().BoolVar(&o.newToken, "new-token", false, "make another token first, which replaces the former one at once, and print it")
 	return c
 }
 
 // serving says how a configuration is served.
 type serving struct {
-	file    string // that is read again when it changes, "" for none
-	doors   doors
-	person  presence
-	browser bool   // the first sign-in opens one, if one can be seen
-	full    string // what a client is told that finds no room, "" for the usual
-	forget  bool   // former sign-ins are forgotten first
+	file                 string // that is read again when it changes, "" for none
+	doors                doors
+	printToken, newToken bool // instead of serving
+	person               presence
+	browser              bool   // the first sign-in opens one, if one can be seen
+	full                 string // what a client is told that finds no room, "" for the usual
+	forget               bool   // former sign-ins are forgotten first
 }
 
 func runServe(ctx context.Context, a *app, o serving) error {
@@ -67,7 +75,7 @@ func runServe(ctx context.Context, a *app, o serving) error {
 // serve serves a configuration on standard input and output until that ends or ctx does.
 func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
-	http, err := o.doors.check(cfg)
+	http, err := o.doors.check(ctx, a, cfg)
 	if err != nil {
 		return err
 	}
@@ -83,7 +91,10 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 			return err
 		}
 	}
+	way := newEntrance(a, &o, g, cfg)
+	way.stdio = o.doors.usesStdio(a, http)
 	l := newLive(a, g, cfg, o.file)
+	l.entrance = way
 	if o.file != "" {
 		signal.Notify(l.hangups, syscall.SIGHUP)
 		defer signal.Stop(l.hangups)
@@ -91,10 +102,12 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	group, ctx := errgroup.WithContext(ctx)
-	way := &door{http: http, stdio: o.doors.usesStdio(a, http), limit: cfg.Limits.Message, full: o.full}
-	if err := a.welcome(ctx, group, g, way, end); err != nil {
+	ready, err := way.prepare(ctx, cfg)
+	if err != nil {
 		return err
 	}
+	way.adopt(ctx, ready)
+	a.welcome(ctx, group, g, way, end)
 	group.Go(func() error {
 		l.run(ctx)
 		return nil

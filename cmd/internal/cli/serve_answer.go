@@ -39,12 +39,16 @@ func (l *live) Plan(ctx context.Context) (control.Outcome, error) {
 	}
 	o := control.Outcome{At: time.Now(), Cause: causeCommand}
 	cfg, err := l.read(ctx)
+	if err == nil {
+		_, err = l.entrance.doors.check(ctx, l.app, cfg)
+	}
 	if err != nil {
 		o.Problems = asProblems(err)
 		return o, nil
 	}
 	o.OK = true
 	o.Changes, o.Global = asChanges(config.Diff(l.config(), cfg))
+	o.Notices = l.entrance.doors.overrides(o.Global)
 	return o, nil
 }
 

@@ -2,11 +2,9 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"os"
-	"sync"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -18,9 +16,10 @@ import (
 
 // doors says where clients come in: what the flags say, over what the file says.
 type doors struct {
-	listen   string // host:port, "" for what the file says
-	stdio    func() (wanted, given bool)
-	insecure bool
+	gate
+
+	listen string // host:port, "" for what the file says
+	stdio  func() (wanted, given bool)
 }
 
 func (d *doors) flags(c *cobra.Command) {
@@ -29,12 +28,16 @@ func (d *doors) flags(c *cobra.Command) {
 	f.StringVar(&d.listen, "listen", "", "the same as --http")
 	stdio := f.Bool("stdio", true, "with --http, serve standard input and output, too (default only if standard input is a pipe)")
 	d.stdio = func() (bool, bool) { return *stdio, f.Changed("stdio") }
-	f.BoolVar(&d.insecure, "insecure", false, "serve other machines without asking them for a token")
+	d.gate.flags(f)
 }
 
-// check refuses doors that do not go together, or that are open to everybody.
-func (d *doors) check(cfg *config.Config) (config.ServeHTTP, error) {
-	s := cfg.Serve.HTTP
+// check returns the endpoint as flags and file have it together. It refuses doors that do not go together, or that are
+// open to others.
+func (d *doors) check(ctx context.Context, a *app, cfg *config.Config) (config.ServeHTTP, error) {
+	s, err := d.over(ctx, a, cfg.Serve.HTTP)
+	if err != nil {
+		return s, err
+	}
 	if d.listen != "" {
 		if _, _, err := net.SplitHostPort(d.listen); err != nil {
 			return s, usagef("--http: %q is not an address; write host:port, such as 127.0.0.1:8080", d.listen)
@@ -44,11 +47,7 @@ func (d *doors) check(cfg *config.Config) (config.ServeHTTP, error) {
 	if wanted, given := d.stdio(); s.Listen == "" && given && !wanted {
 		return s, usagef("--stdio=false leaves no way in; add --http 127.0.0.1:8080, or serve.http.listen to the file")
 	}
-	if s.Listen != "" && !s.Loopback() && s.Auth.Bearer == "" && !d.insecure {
-		return s, usagef("%s can be reached by other machines, and whoever reaches it could use all servers with your sign-ins; "+
-			"listen at 127.0.0.1 instead, set serve.http.auth.bearer to a token that clients must send, or add --insecure if something else keeps strangers out", s.Listen)
-	}
-	return s, nil
+	return s, d.gate.check(s)
 }
 
 // usesStdio reports whether a client is served on standard input and output. Beside an endpoint that is one that
@@ -66,116 +65,149 @@ func (d *doors) usesStdio(a *app, s config.ServeHTTP) bool {
 }
 
 // welcome serves clients in the group, each way that there is. end is called when nobody is left to serve.
-func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, d *door, end func()) error {
-	log := g.log.Named("downstream")
-	if d.http.Listen != "" {
-		l, err := d.bind(ctx, g)
-		if err != nil {
-			return err
-		}
-		front := downstream.NewHTTP(ctx, downstream.HTTPOptions{
-			Open: g.enter, HasProfile: g.HasProfile, Limit: d.limit, Log: log,
-			Path: d.http.Path, SSE: d.http.SSE, Bearer: d.http.Auth.Bearer,
-			AllowedHosts: d.http.AllowedHosts, AllowedOrigins: d.http.AllowedOrigins,
-			Sessions: d.http.Limits.Sessions, Full: d.full, Idle: d.http.Limits.Idle, Lifetime: d.http.Limits.Lifetime, Replay: d.http.Limits.Replay,
-			Connections: d.http.Limits.Connections, Memory: d.http.Limits.Memory,
-		})
-		group.Go(func() error {
-			defer end()
-			return front.Serve(ctx, l)
-		})
-	}
-	if d.stdio {
+func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, e *entrance, end func()) {
+	group.Go(func() error {
+		defer end()
+		return e.serve(ctx)
+	})
+	if e.stdio {
 		group.Go(func() error {
 			defer end()
 			return downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
 				Open:  func(out jsonrpc.Sender) jsonrpc.Handler { return g.Open(out) }, //nolint:contextcheck // sessions live in the context of the Aggregator
-				Limit: d.limit, Log: log,
+				Limit: e.limit, Log: g.log.Named("downstream"),
 			})
 		})
 	}
-	return nil
 }
 
-// door is how clients come in.
-type door struct {
-	http  config.ServeHTTP // Listen is "" when nothing listens
-	stdio bool
-	limit int64  // bytes of a message
-	full  string // what a client is told that finds no room, "" for the usual
+// entrance is where clients come in over HTTP. The goroutine that reads the configuration changes it while they do.
+type entrance struct {
+	app     *app
+	doors   *doors
+	gateway *gateway
+	stdio   bool   // a client is served on standard input and output, too
+	limit   int64  // bytes of a message
+	full    string // what a client is told that finds no room, "" for the usual
+	kept    config.Credentials
+	socket  *socket
+	opened  chan struct{} // closed when there is a front
+
+	// Of the goroutine that changes it.
+	now   config.ServeHTTP // the token that plait made included
+	front *downstream.HTTP // nil before there is an address
 }
 
-// bind opens the endpoint and says where it is.
-func (d *door) bind(ctx context.Context, g *gateway) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", d.http.Listen)
+func newEntrance(a *app, o *serving, g *gateway, cfg *config.Config) *entrance {
+	return &entrance{
+		app: a, doors: &o.doors, gateway: g, full: o.full, limit: cfg.Limits.Message, kept: cfg.Credentials,
+		socket: newSocket(cfg.Reload.Drain), opened: make(chan struct{}),
+	}
+}
+
+// passage is an endpoint that is ready to be used.
+type passage struct {
+	config.ServeHTTP
+
+	wires wires
+}
+
+// prepare does all that can fail of a change to what the configuration says. Until adopt nobody notices anything, but when
+// a part of the address changes that cannot be listened to twice.
+func (e *entrance) prepare(ctx context.Context, cfg *config.Config) (*passage, error) {
+	s, err := e.doors.check(ctx, e.app, cfg)
 	if err != nil {
-		return nil, usagef("cannot listen at %s: %w; choose another address", d.http.Listen, err)
+		return nil, err
+	}
+	if s.Listen == "" && !e.stdio {
+		return nil, errNoDoor
+	}
+	p := &passage{ServeHTTP: s}
+	if s.Listen == "" {
+		return p, nil
+	}
+	if s.Auth.Generated {
+		if p.Auth.Bearer, err = e.app.ownToken(ctx, e.kept, e.gateway.accounts.store); err != nil {
+			return nil, err
+		}
+	}
+	p.wires, err = e.socket.prepare(ctx, s, e.gateway.log)
+	return p, err
+}
+
+// adopt has an endpoint be that of the passage.
+func (e *entrance) adopt(ctx context.Context, p *passage) {
+	before := e.now
+	e.now = p.ServeHTTP
+	options := downstream.HTTPOptions{
+		Open: e.gateway.enter, HasProfile: e.gateway.HasProfile, Limit: e.limit, Log: e.gateway.log.Named("downstream"),
+		Path: p.Path, SSE: p.SSE, Bearer: p.Auth.Bearer, AllowedHosts: p.AllowedHosts, AllowedOrigins: p.AllowedOrigins,
+		Sessions: p.Limits.Sessions, Full: e.full, Connections: p.Limits.Connections, Memory: p.Limits.Memory,
+		Idle: p.Limits.Idle, Lifetime: p.Limits.Lifetime, Replay: p.Limits.Replay,
+	}
+	switch {
+	case p.Listen == "": // connections that are still there come in as before
+	case e.front != nil:
+		e.front.Adopt(options) //nolint:contextcheck // sessions have a life of their own
+	default:
+		e.front = downstream.NewHTTP(ctx, options)
+		close(e.opened)
+	}
+	at := e.socket.adopt(p.wires)
+	if at == "" {
+		return
 	}
 	scheme := "http"
-	if d.http.TLS.Cert != "" {
+	if p.TLS.Cert != "" {
 		scheme = "https"
-		c := &certificate{ServeTLS: d.http.TLS, warn: func(err error) {
-			g.log.Warn("the new certificate cannot be used; the old one stays", "err", err)
-		}}
-		if err := c.load(); err != nil {
-			_ = l.Close()
-			return nil, usagef("serve.http.tls: %w; check both files", err)
-		}
-		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get})
 	}
-	g.log.Info("listening", "url", scheme+"://"+l.Addr().String()+d.http.Path)
-	if scheme == "http" && !d.http.Loopback() {
-		g.log.Warn("what clients send, and the token, can be read on the way; set serve.http.tls, or put a proxy with TLS in front")
+	if url := scheme + "://" + at + p.Path; before.Listen != p.Listen || before.TLS != p.TLS || before.Path != p.Path {
+		e.gateway.log.Info("listening", "url", url, "auth", authName(p.Auth))
 	}
-	return l, nil
+	if dangers, _ := lacks(p.ServeHTTP); len(dangers) > 0 {
+		e.gateway.log.Warn("other machines are served as --insecure says", "danger", strings.Join(dangers, ", and "))
+	}
 }
 
-// certificate is one that is read again when its files change.
-type certificate struct {
-	config.ServeTLS
-
-	warn func(error)
-
-	mu      sync.Mutex
-	current *tls.Certificate
-	read    [2]time.Time // when the files that were tried last were written
-	looked  time.Time
+func authName(auth config.ServeAuth) string {
+	switch {
+	case auth.Generated:
+		return "bearer; plait serve --print-token prints the token"
+	case auth.Bearer != "":
+		return "bearer"
+	}
+	return "none"
 }
 
-// often bounds how often the files are looked at.
-const often = time.Second
-
-// get implements tls.Config.GetCertificate.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.looked) > often {
-		if err := c.load(); err != nil {
-			c.warn(err)
-		}
+// renew takes over another token that plait has made.
+func (e *entrance) renew(ctx context.Context) {
+	if !e.now.Auth.Generated || e.now.Listen == "" {
+		return
 	}
-	return c.current, nil
+	token, err := e.app.ownToken(ctx, e.kept, e.gateway.accounts.store)
+	if err != nil {
+		e.gateway.log.Warn("the token of clients stays as it was", "err", err)
+		return
+	}
+	if token == e.now.Auth.Bearer {
+		return
+	}
+	p := &passage{ServeHTTP: e.now}
+	p.Auth.Bearer = token
+	if p.wires, err = e.socket.prepare(ctx, e.now, e.gateway.log); err != nil {
+		e.gateway.log.Warn("the token of clients stays as it was", "err", err)
+		return
+	}
+	e.adopt(ctx, p)
+	e.gateway.log.Info("clients need another token now; plait serve --print-token prints it")
 }
 
-// load reads the files if they are not those that were tried last.
-func (c *certificate) load() error {
-	c.looked = time.Now()
-	var written [2]time.Time
-	for i, name := range []string{c.Cert, c.Key} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return err
-		}
-		written[i] = info.ModTime()
-	}
-	if written == c.read {
+// serve serves clients from when there is an address until ctx ends.
+func (e *entrance) serve(ctx context.Context) error {
+	select {
+	case <-e.opened:
+		return e.front.Serve(ctx, e.socket)
+	case <-ctx.Done():
 		return nil
 	}
-	c.read = written
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return err
-	}
-	c.current = &pair
-	return nil
 }

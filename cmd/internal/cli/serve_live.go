@@ -25,13 +25,14 @@ const (
 // live is a configuration that serves, and changes while it does. One goroutine, run, reloads it, so that
 // reloads never overlap; any goroutine may ask. It implements control.Handler.
 type live struct {
-	app     *app
-	gateway *gateway
-	file    string // that is read again, "" when there is none
-	started time.Time
-	hangups chan os.Signal
-	asks    chan chan<- control.Outcome
-	watcher *watch.Watcher // of run; nil when nothing is watched
+	app      *app
+	gateway  *gateway
+	entrance *entrance
+	file     string // that is read again, "" when there is none
+	started  time.Time
+	hangups  chan os.Signal
+	asks     chan chan<- control.Outcome
+	watcher  *watch.Watcher // of run; nil when nothing is watched
 
 	mu   sync.Mutex
 	cfg  *config.Config
@@ -49,13 +50,15 @@ func newLive(a *app, g *gateway, cfg *config.Config, file string) *live {
 
 // run reloads the configuration whenever that is due, until ctx ends.
 func (l *live) run(ctx context.Context) {
-	if l.file == "" {
-		<-ctx.Done()
-		return
+	if l.file != "" {
+		l.watch(l.config())
+		defer l.unwatch()
 	}
-	l.watch(l.config())
-	defer l.unwatch()
+	var tokens <-chan struct{}
 	for {
+		if tokens == nil && l.entrance.now.Auth.Generated {
+			tokens, _ = l.gateway.accounts.store.Watch(ctx) // what cannot be watched is looked at with a reload
+		}
 		var changed <-chan struct{}
 		if l.watcher != nil {
 			changed = l.watcher.C()
@@ -65,6 +68,8 @@ func (l *live) run(ctx context.Context) {
 			return
 		case <-changed:
 			l.reload(ctx, causeFile)
+		case <-tokens:
+			l.entrance.renew(ctx)
 		case <-l.hangups:
 			l.reload(ctx, causeSignal)
 		case answer := <-l.asks:
@@ -78,6 +83,14 @@ func (l *live) reload(ctx context.Context, cause string) control.Outcome {
 	o := control.Outcome{At: time.Now(), Cause: cause}
 	before := l.config()
 	cfg, err := l.read(ctx)
+	if err == nil && cause == causeFile && reflect.DeepEqual(before, cfg) {
+		l.gateway.log.Debug("reloaded: nothing changed", "cause", cause)
+		return o
+	}
+	var way *passage
+	if err == nil {
+		way, err = l.entrance.prepare(ctx, cfg)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return o
@@ -86,12 +99,10 @@ func (l *live) reload(ctx context.Context, cause string) control.Outcome {
 		l.refuse(o, err)
 		l.watchAlso(before, cfg)
 		return o
-	case cause == causeFile && reflect.DeepEqual(before, cfg):
-		l.gateway.log.Debug("reloaded: nothing changed", "cause", cause)
-		return o
 	}
 	l.gateway.accounts.apply(cfg)
 	plan := l.gateway.Apply(cfg) //nolint:contextcheck // sessions live in the context of the Aggregator
+	l.entrance.adopt(ctx, way)
 	o.OK = true
 	o.Changes, o.Global = asChanges(plan)
 	o.Notices = l.settle(before, cfg, plan)
@@ -197,13 +208,13 @@ func (l *live) settle(before, cfg *config.Config, plan config.Plan) []string {
 	}
 	for _, key := range plan.Global {
 		switch {
-		case strings.HasPrefix(key, "credentials."), strings.HasPrefix(key, "auth.callback."), strings.HasPrefix(key, "serve."), key == "auth.timeout":
+		case strings.HasPrefix(key, "credentials."), strings.HasPrefix(key, "auth.callback."), key == "auth.timeout":
 			notices = append(notices, key+" takes effect when plait starts again")
 		case key == "log.format" && was.format != is.format, key == "limits.message", key == "startup.snapshot", key == "startup.snapshotMaxAge":
 			notices = append(notices, key+" takes effect when plait starts again")
 		}
 	}
-	return notices
+	return append(notices, l.entrance.doors.overrides(plan.Global)...)
 }
 
 // watch watches the files of cfg, if it wants that.
