@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 				dbusguard.Restore() // the tests themselves, and what they start, never see the session bus of the machine
 				os.Exit(cli.Main(os.Args[1:], cli.OS()))
 			},
+			"child":  func() { os.Exit(exposedChild()) },
 			"talk":   func() { os.Exit(talk()) },
 			"hold":   func() { os.Exit(hold()) },
 			"starts": func() { os.Exit(starts()) },
