@@ -106,7 +106,9 @@ func configured(t *testing.T, yaml string, servers ...*upstreamtest.Server) *con
 	if !strings.Contains(yaml, "startup:") {
 		yaml = "startup: {wait: 30s}\n" + yaml
 	}
-	cfg, err := config.Parse(t.Context(), "plait.yaml", []byte(yaml), config.Options{LookupEnv: func(string) (string, bool) { return "", false }})
+	cfg, err := config.Parse(t.Context(), "plait.yaml", []byte(yaml), config.Options{
+		LookupEnv: func(string) (string, bool) { return "", false }, AllProfiles: func(config.ServeHTTP) bool { return true },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +145,18 @@ func (s *strand) open() *client {
 
 func (s *strand) openAs(version, capabilities string) *client {
 	s.t.Helper()
+	return s.admit(Visitor{}, version, capabilities)
+}
+
+// admit is openAs for a client that came over HTTP.
+func (s *strand) admit(v Visitor, version, capabilities string) *client {
+	s.t.Helper()
 	c := &client{t: s.t, news: make(chan struct{})}
-	c.session = s.agg.Open(c)
+	session, err := s.agg.Admit(v, c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c.session = session
 	m := c.call("initialize", fmt.Sprintf(
 		`{"protocolVersion":%q,"capabilities":%s,"clientInfo":{"name":"t","version":"1"}}`, version, capabilities))
 	if m.Error() != nil {
