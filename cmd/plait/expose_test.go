@@ -104,7 +104,7 @@ func TestExposeMany(t *testing.T) {
 	t.Parallel()
 	short(t)
 	const many = 200
-	url, p := expose(t, nil, []string{"--max-children", "200", "--idle", "3s"})
+	url, p := expose(t, []string{"GOTRACEBACK=all"}, []string{"--max-children", "200", "--idle", "5s"})
 	first := greets(t, url)
 	gone, _ := first.process(t, "")
 	first.leave(t)
@@ -139,6 +139,35 @@ func TestExposeMany(t *testing.T) {
 	expectGone(t, pids)
 	until(t, "the end of all children", func() bool { return len(childrenOf(p.cmd.Process.Pid)) <= before.children })
 	before.expectNoMore(t, p.cmd.Process.Pid)
+	if runtime.GOOS == "windows" { // which cannot ask for the stacks
+		return
+	}
+	signalTo(t, p, syscall.SIGQUIT)
+	_ = p.wait(t)
+	_, stacks, ok := strings.Cut(p.said(t), "SIGQUIT")
+	for _, work := range []string{"upstream.(*Session)", "aggregator.(*Session)", "transport.(*stdioConn)", "downstream.(*session)"} {
+		if !ok || strings.Contains(stacks, work) {
+			t.Errorf("a goroutine is left in %s", work)
+		}
+	}
+}
+
+// TestExposeLifetime has a session that is used come of age: its child ends, and the client may begin another.
+func TestExposeLifetime(t *testing.T) {
+	t.Parallel()
+	short(t)
+	url, _ := expose(t, nil, []string{"--lifetime", "5s"})
+	c := greets(t, url)
+	pids, _ := c.process(t, "")
+	stream, err := c.do(t.Context(), "GET", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	expectGone(t, pids)
+	if status, _, text := c.status(t, "POST", `{"jsonrpc":"2.0","id":1,"method":"x/line"}`); status != http.StatusNotFound || !strings.Contains(text, "send initialize") {
+		t.Errorf("%d %s", status, text)
+	}
 	greets(t, url).process(t, "")
 }
 

@@ -124,8 +124,8 @@ func exposeCapabilities(t *testing.T) {
 
 func exposeToken(t *testing.T) {
 	t.Helper()
-	refusesExpose(t, "--insecure", "-H", "0.0.0.0", "-p", "0", "--", "child")
-	url, p := expose(t, []string{"TOKEN=hunter2-hunter2-hunter2"}, []string{"-H", "0.0.0.0", "--bearer", "${TOKEN}"})
+	refusesExpose(t, "--auth bearer", "-H", "0.0.0.0", "-p", "0", "--", "child")
+	url, p := expose(t, []string{"TOKEN=hunter2-hunter2-hunter2"}, []string{"-H", "0.0.0.0", "--auth", "${TOKEN}", "--insecure"})
 	url = strings.NewReplacer("0.0.0.0", "127.0.0.1", "[::]", "127.0.0.1").Replace(url)
 	for token, want := range map[string]int{"": http.StatusUnauthorized, "hunter2": http.StatusUnauthorized, "hunter2-hunter2-hunter2": http.StatusOK} {
 		c := &exposeClient{url: url, token: token}
