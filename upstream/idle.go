@@ -30,12 +30,17 @@ func (s *Session) needed() bool {
 
 // rouse has a session that is idle connect. The state is locked.
 func (s *Session) rouse() {
-	if s.state == Idle {
-		s.expect()
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+	if s.state != Idle {
+		return
+	}
+	s.expect()
+	if !s.begun {
+		s.supervise()
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
 }
 

@@ -15,6 +15,7 @@ type common struct {
 	health *health
 	queue  queue
 	tally  *tally // goes on when the server is replaced by one of the same name
+	latest latest
 }
 
 func newCommon() *common { return &common{health: newHealth(), tally: &tally{}} }

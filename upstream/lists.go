@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -125,7 +124,7 @@ func (s *Session) stale(l protocol.List) {
 	s.kick()
 }
 
-// kick wakes keepLists.
+// kick wakes the supervisor.
 func (s *Session) kick() {
 	select {
 	case s.due <- struct{}{}:
@@ -133,26 +132,20 @@ func (s *Session) kick() {
 	}
 }
 
-// keepLists reads the lists of a new link, and later those that are due, until ctx ends.
-func (s *Session) keepLists(ctx context.Context, link *link) {
-	var reads sync.WaitGroup
-	defer reads.Wait()
+// refresh makes all lists due: there is a new link.
+func (s *Session) refresh() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for l := range s.lists {
 		s.lists[l].due = true
 	}
-	s.mu.Unlock()
-	for {
-		for l := range protocol.Lists {
-			if s.take(l) {
-				reads.Go(func() { s.read(ctx, link, l) })
-			}
-		}
-		select {
-		case <-s.due:
-		case <-s.doubted():
-		case <-ctx.Done():
-			return
+}
+
+// readLists reads the lists that are due, in the background.
+func (s *Session) readLists(ctx context.Context, link *link) {
+	for l := range protocol.Lists {
+		if s.take(l) {
+			s.work.Go(func() { s.read(ctx, link, l) })
 		}
 	}
 }
@@ -219,7 +212,7 @@ func (s *Session) put(l protocol.List, got Items, err error) bool {
 	if k.equal(now) {
 		return false
 	}
-	k.known = now
+	k.known = s.common.latest.sameList(l, now)
 	k.version++
 	return true
 }

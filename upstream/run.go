@@ -22,20 +22,21 @@ const (
 	goodbye = 8 * time.Second
 )
 
-// start starts the supervisor. A lazy session waits until it is used.
-func (s *Session) start(ctx context.Context) {
-	idle := false
+// start starts the supervisor. A lazy session has none until it is used.
+func (s *Session) start() {
 	s.change(func() {
-		if idle = s.Server().Lazy && !s.needed(); idle {
+		if s.Server().Lazy && !s.needed() {
 			s.state = Idle
+		} else {
+			s.supervise()
 		}
 	})
-	s.work.Go(func() {
-		if idle {
-			s.doze(ctx)
-		}
-		s.run(ctx)
-	})
+}
+
+// supervise starts the supervisor. The state is locked.
+func (s *Session) supervise() {
+	s.begun = true
+	s.work.Go(func() { s.run(s.life()) })
 }
 
 // run is the supervisor: it returns when ctx ends.
@@ -218,7 +219,7 @@ func (s *Session) greet(ctx context.Context, conn transport.Conn, m *jsonrpc.Mes
 	if e := m.Error(); e != nil {
 		return nil, fmt.Errorf("%w: %w", errGreeting, e)
 	}
-	l := &link{conn: conn, outbox: make(chan jsonrpc.Text, outboxSize), result: m.Result(), lost: make(chan struct{})}
+	l := &link{conn: conn, result: s.common.latest.sameHello(m.Result()), lost: make(chan struct{})}
 	l.version, _ = jsonrpc.GetString(l.result, "protocolVersion")
 	if !protocol.Known(l.version) {
 		return nil, fmt.Errorf("%w: the server speaks protocol version %q, which plait does not", errGreeting, l.version)
@@ -231,27 +232,32 @@ func (s *Session) greet(ctx context.Context, conn transport.Conn, m *jsonrpc.Mes
 	return l, nil
 }
 
-// serve keeps the link until it is lost or ctx ends, and returns why.
+// serve keeps the link, and the lists current, until the link is lost or ctx ends, and returns why.
 func (s *Session) serve(ctx context.Context, l *link) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.work.Go(func() { s.deliver(ctx, l) })
-	s.work.Go(func() { s.keepLists(ctx, l) })
-	if s.Server().Ping.Interval > 0 {
-		s.work.Go(func() { s.keepAlive(ctx, l) })
-	}
 	if s.Server().IdleTimeout > 0 {
 		s.work.Go(func() { s.endUnused(ctx, l) })
 	}
 	defer time.AfterFunc(steady, s.common.health.lasted).Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.lost:
-		return l.err
-	case <-l.conn.Done():
-		l.drop(l.conn.Err())
-		return l.err
+	p := newPulse(s.Server().Ping.Interval)
+	defer p.timer.Stop()
+	s.refresh()
+	for {
+		s.readLists(ctx, l)
+		select {
+		case <-s.due:
+		case <-s.doubted():
+		case <-p.timer.C:
+			s.work.Go(func() { s.ping(ctx, l, p) })
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.lost:
+			return l.err
+		case <-l.conn.Done():
+			l.drop(l.conn.Err())
+			return l.err
+		}
 	}
 }
 
@@ -285,27 +291,34 @@ func (s *Session) end(ctx context.Context, conn transport.Conn) {
 // slowPing is how rarely a server is pinged that does not answer pings.
 const slowPing = 15 * time.Minute
 
-// keepAlive pings the server. A ping that gets no answer is logged; the next ones come less and less often. See
+// pulse says when a server is pinged.
+type pulse struct {
+	every, wait time.Duration
+	timer       *time.Timer
+}
+
+// newPulse makes one that pings at intervals; 0 is never.
+func newPulse(every time.Duration) *pulse {
+	p := &pulse{every: every, wait: every, timer: time.NewTimer(every)}
+	if every == 0 {
+		p.timer.Stop()
+	}
+	return p
+}
+
+// ping pings the server once. A ping that gets no answer is logged; the next ones come less and less often. See
 // [Session.heard] for what follows when the server cannot even be reached.
-func (s *Session) keepAlive(ctx context.Context, l *link) {
-	every := s.Server().Ping.Interval
-	wait := every
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		bounded, cancel := context.WithTimeout(ctx, s.Server().Ping.Timeout)
-		_, err := s.request(bounded, l, protocol.Ping, nil)
-		cancel()
-		wait = nextPing(wait, every, err)
-		timer.Reset(wait)
-		if err != nil && ctx.Err() == nil {
-			s.log.Warn("lost ping", "err", err)
-		}
+func (s *Session) ping(ctx context.Context, l *link, p *pulse) {
+	bounded, cancel := context.WithTimeout(ctx, s.Server().Ping.Timeout)
+	_, err := s.request(bounded, l, protocol.Ping, nil)
+	cancel()
+	if ctx.Err() != nil {
+		return
+	}
+	p.wait = nextPing(p.wait, p.every, err)
+	p.timer.Reset(p.wait)
+	if err != nil {
+		s.log.Warn("lost ping", "err", err)
 	}
 }
 

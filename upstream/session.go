@@ -40,12 +40,14 @@ type Session struct {
 	lastID atomic.Int64
 	wake   chan struct{} // has an element when an idle session is to connect
 	due    chan struct{} // a list is to be read
-	stop   context.CancelFunc
-	work   sync.WaitGroup // the supervisor and all that it started
+	life   func() context.Context
+	stop   context.CancelFunc // of life
+	work   sync.WaitGroup     // the supervisor and all that it started
 
 	mu       sync.Mutex
 	news     chan struct{} // closed, and made anew, when anything below changes
 	state    State
+	begun    bool          // there is a supervisor, or was one
 	since    time.Time     // when it began
 	latency  time.Duration // of the last call or ping
 	spoken   string        // the protocol version negotiated last
@@ -76,14 +78,15 @@ type Session struct {
 // link is the wire of the moment, after the handshake. It never changes, except that it gets lost.
 type link struct {
 	conn         transport.Conn
-	outbox       chan jsonrpc.Text // notifications of the client, in order
 	version      string
 	result       jsonrpc.Raw // of initialize
 	capabilities jsonrpc.Raw
 	requests     *atomic.Int64
 	woken        <-chan struct{} // closed when the credentials may be others than when the attempt began
 	level        jsonrpc.Raw     // which restore put back
-	calls        int             // in flight; this and the next three are guarded by Session.mu
+	outbox       []jsonrpc.Text  // notifications of the client, in order; this and the next five are guarded by Session.mu
+	delivering   bool            // a goroutine empties the outbox
+	calls        int             // in flight
 	made         int64           // calls, over HTTP
 	useful       bool            // a call was answered
 	vain         int             // requests in a row that did not reach the server
@@ -100,6 +103,15 @@ func (l *link) drop(err error) {
 		l.err = err
 		close(l.lost)
 	})
+}
+
+func (l *link) isLost() bool {
+	select {
+	case <-l.lost:
+		return true
+	default:
+		return false
+	}
 }
 
 // Name returns the name of the server in the configuration.

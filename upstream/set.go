@@ -129,7 +129,7 @@ func (s *Set) open(o opening) *Session {
 		srv.shared = session
 	}
 	ctx, cancel := context.WithCancel(s.ctx())
-	session.stop = cancel
+	session.life, session.stop = func() context.Context { return ctx }, cancel
 	switch {
 	case len(o.cfg.Problems) > 0:
 		session.state, session.err = Misconfigured, o.cfg.Problems
@@ -142,7 +142,7 @@ func (s *Set) open(o opening) *Session {
 		if o.old != nil {
 			session.inherit(o.old, client)
 		}
-		session.start(ctx)
+		session.start()
 	}
 	return session
 }
@@ -255,6 +255,11 @@ func (s *Session) forget(client Client) {
 
 // close ends the session and waits for its goroutines.
 func (s *Session) close() {
+	s.change(func() {
+		if s.state == Idle && !s.begun { // nobody else would say so
+			s.state = Closed
+		}
+	})
 	s.stop()
 	s.work.Wait()
 	s.of.left(s)
