@@ -63,6 +63,7 @@ type Aggregator struct {
 
 	mu           sync.Mutex
 	pins         map[string]*catalog.Pins // who owns which URI, by profile
+	common       map[string]*common       // what was made for the client that came last, by profile
 	instructions map[string]string        // of the servers that were connected once
 	warned       map[catalog.Warning]bool
 	sessions     map[*Session]struct{}
@@ -89,7 +90,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 		auth:    opts.Auth,
 		life:    func() context.Context { return ctx },
 		version: opts.Version, redact: opts.Redact, log: opts.Log,
-		pins: map[string]*catalog.Pins{}, instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
+		pins: map[string]*catalog.Pins{}, common: map[string]*common{}, instructions: map[string]string{}, warned: map[catalog.Warning]bool{}, sessions: map[*Session]struct{}{},
 	}
 	a.required = &required{agg: a}
 	now := newConfiguration(1, cfg)

@@ -50,6 +50,7 @@ func (a *Aggregator) clients() []*Session {
 func (a *Aggregator) drop(plan config.Plan, now *configuration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	clear(a.common) // the names may be others
 	for _, c := range plan.Changes {
 		if c.Action == config.Stop || c.Action == config.Restart {
 			delete(a.instructions, c.Server)
@@ -63,10 +64,7 @@ func (s *Session) adopt(next *generation) {
 	if retired := s.swap(next); len(retired) > 0 {
 		s.agg.servers.Drain(s, retired, next.cfg.Reload.Drain)
 	}
-	select {
-	case s.adopted <- struct{}{}:
-	default:
-	}
+	s.hear(adopted)
 }
 
 // swap replaces the view and returns the sessions with servers that have no place in the new one.

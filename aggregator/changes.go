@@ -11,16 +11,48 @@ import (
 // quiet is how long changes are gathered before the client is told.
 const quiet = 100 * time.Millisecond
 
+// news is what the client may have to be told of.
+type news uint8
+
+const (
+	changed    news = 1 << iota // a list changed
+	adopted                     // there is a new generation
+	announcing                  // announce is at work
+)
+
+// hear notes news, and has the client told.
+func (s *Session) hear(n news) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.news&announcing == 0 && !s.closed {
+		s.work.Go(s.announce)
+	}
+	s.news |= n | announcing
+}
+
+// next takes news and says how long more is gathered, false when there is none.
+func (s *Session) next() (wait time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.news&adopted != 0: // what changed by it is known
+		s.news &^= adopted
+		return 0, true
+	case s.news&changed != 0:
+		s.news &^= changed
+		return quiet, true
+	default:
+		s.news = 0
+		return 0, false
+	}
+}
+
 // announce tells the client that a list changed which it has read, once, and only when the merged list is
-// another. It returns when the session ends.
+// another. It returns when there are no news, or the session ends.
 func (s *Session) announce() {
 	for {
-		wait := quiet
-		select {
-		case <-s.kick:
-		case <-s.adopted: // what changed by it is known
-			wait = 0
-		case <-s.life().Done():
+		wait, ok := s.next()
+		if !ok {
 			return
 		}
 		timer := time.NewTimer(wait)

@@ -33,11 +33,9 @@ type Session struct {
 	now    atomic.Pointer[view]           // replace makes the next
 	ended  sync.Once
 	work   sync.WaitGroup
-	kick   chan struct{} // a list changed
-
-	adopted chan struct{} // there is a new generation
 
 	mu       sync.Mutex
+	news     news                      // that the client was not told of
 	waits    [protocol.Lists]time.Time // until when each list waits for servers; zero: nobody asked
 	shown    [protocol.Lists]jsonrpc.Raw
 	parts    map[*upstream.Session]part
@@ -61,14 +59,13 @@ func newSession(a *Aggregator, v Visitor, out jsonrpc.Sender, number int) *Sessi
 	life, end := context.WithCancel(a.life())
 	s := &Session{
 		agg: a, visitor: v, since: time.Now(), number: number, out: &gate{out: out}, log: a.log,
-		life: func() context.Context { return life }, end: end, kick: make(chan struct{}, 1), adopted: make(chan struct{}, 1),
+		life: func() context.Context { return life }, end: end,
 		parts: map[*upstream.Session]part{}, asked: map[jsonrpc.ID]question{},
 		learned: newOwners(), tasks: newOwners(), visits: newOwners(), answered: newOwners(),
 		subs:  map[resource]bool{},
 		links: map[string]*link{},
 	}
 	s.now.Store(&view{generation: a.now.Load().of(v.Profile), session: s, old: make(chan struct{})})
-	s.work.Go(s.announce)
 	return s
 }
 

@@ -129,10 +129,7 @@ func (s *Session) fragment(v *view, server *upstream.Session) *catalog.Fragment 
 	if have, ok := s.parts[server]; ok && have.namer == v.namer && have.versions == versions {
 		return have.fragment
 	}
-	fragment := v.namer.Fragment(server.Name(), catalog.Lists{
-		Tools: lists[protocol.Tools].Items, Prompts: lists[protocol.Prompts].Items,
-		Resources: lists[protocol.Resources].Items, Templates: lists[protocol.Templates].Items,
-	})
+	fragment := s.agg.fragment(v, server.Name(), lists)
 	if v.generation == s.now.Load().generation {
 		s.parts[server] = part{fragment, v.namer, versions}
 	}
@@ -145,7 +142,7 @@ func (a *Aggregator) build(v *view, fragments []*catalog.Fragment) *catalog.Cata
 	profile := v.session.visitor.Profile
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := catalog.Build(v.namer, fragments, a.pins[profile])
+	c := a.commonOf(profile).catalog(v.namer, fragments, a.pins[profile])
 	if v.resolved && v.generation == a.now.Load().of(profile) {
 		a.pins[profile] = c.Pins()
 	}
@@ -185,9 +182,4 @@ func (s *Session) SignInChanged(server *upstream.Session) {
 }
 
 // kickOff has announce look at the lists.
-func (s *Session) kickOff() {
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
-}
+func (s *Session) kickOff() { s.hear(changed) }

@@ -146,6 +146,9 @@ func (c *Catalog) items(k Kind) iter.Seq[*item] {
 // Warnings returns what was wrong with the items of all servers. Equal ones come again from the next catalog.
 func (c *Catalog) Warnings() []Warning { return slices.Clone(c.warnings) }
 
+// Of reports whether the catalog was built by a Namer.
+func (c *Catalog) Of(n *Namer) bool { return c.namer == n }
+
 // Pins returns who owns the URIs, for the next catalog.
 func (c *Catalog) Pins() *Pins { return c.pins }
 
