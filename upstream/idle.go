@@ -35,6 +35,7 @@ func (s *Session) rouse() {
 	}
 	s.expect()
 	if !s.begun {
+		s.begun = true
 		s.supervise()
 		return
 	}

@@ -53,15 +53,15 @@ func (s *Session) enqueue(l *link, m jsonrpc.Text) bool {
 	l.outbox = append(l.outbox, m)
 	if !l.delivering {
 		l.delivering = true
-		s.work.Go(func() { s.deliver(l) })
+		s.deliver(l)
 	}
 	return true
 }
 
-// deliver sends what is in the outbox of a link until nothing is, or the link is lost.
-func (s *Session) deliver(l *link) {
+// empty sends what is in the outbox of a link until nothing is, or the link is lost.
+func (s *Session) empty(ctx context.Context, l *link) {
 	for m := s.dequeue(l); m != nil; m = s.dequeue(l) {
-		bounded, cancel := context.WithTimeout(s.life(), farewell)
+		bounded, cancel := context.WithTimeout(ctx, farewell)
 		err := l.conn.Send(bounded, m)
 		cancel()
 		if err != nil && !l.isLost() {

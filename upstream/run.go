@@ -28,15 +28,10 @@ func (s *Session) start() {
 		if s.Server().Lazy && !s.needed() {
 			s.state = Idle
 		} else {
+			s.begun = true
 			s.supervise()
 		}
 	})
-}
-
-// supervise starts the supervisor. The state is locked.
-func (s *Session) supervise() {
-	s.begun = true
-	s.work.Go(func() { s.run(s.life()) })
 }
 
 // run is the supervisor: it returns when ctx ends.

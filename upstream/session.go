@@ -40,9 +40,11 @@ type Session struct {
 	lastID atomic.Int64
 	wake   chan struct{} // has an element when an idle session is to connect
 	due    chan struct{} // a list is to be read
-	life   func() context.Context
-	stop   context.CancelFunc // of life
-	work   sync.WaitGroup     // the supervisor and all that it started
+	stop   context.CancelFunc
+	work   sync.WaitGroup // the supervisor and all that it started
+
+	supervise func()        // starts the supervisor
+	deliver   func(l *link) // starts who empties an outbox
 
 	mu       sync.Mutex
 	news     chan struct{} // closed, and made anew, when anything below changes

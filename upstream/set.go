@@ -129,7 +129,9 @@ func (s *Set) open(o opening) *Session {
 		srv.shared = session
 	}
 	ctx, cancel := context.WithCancel(s.ctx())
-	session.life, session.stop = func() context.Context { return ctx }, cancel
+	session.stop = cancel
+	session.supervise = func() { session.work.Go(func() { session.run(ctx) }) }
+	session.deliver = func(l *link) { session.work.Go(func() { session.empty(ctx, l) }) }
 	switch {
 	case len(o.cfg.Problems) > 0:
 		session.state, session.err = Misconfigured, o.cfg.Problems
