@@ -21,6 +21,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 	"go.yaml.in/yaml/v4"
 
@@ -111,6 +115,58 @@ func TestExampleTwoAccounts(t *testing.T) {
 	}
 	e.run(t, "auth", "logout", "home")
 	e.run(t, "preflight", "--require", "work")
+}
+
+// TestExampleHTTP serves the team of the example, whose token opens what it should and goes to no server.
+func TestExampleHTTP(t *testing.T) {
+	t.Parallel()
+	docs, tickets := serveRemote(t, nil), serveRemote(t, nil)
+	e := newExample(t, "http", "LISTEN=127.0.0.1:0", "TEAM_TOKEN=hunter2-of-the-team", "TICKETS_TOKEN=of-plait", "DOCS_URL="+docs.mcp(), "TICKETS_URL="+tickets.mcp())
+	base, p := listen(t, e.seat.env(e.env...), "serve", "--stdio=false", "--config", e.file)
+	token := http.Header{"Authorization": {"Bearer hunter2-of-the-team"}}
+	for path, names := range map[string][]string{"/mcp": {"docs_echo", "docs_fail", "tickets_echo"}, "/mcp/p/look": {"docs_echo"}} {
+		c, err := client.NewStreamableHttpClient(base+path, transport.WithHTTPHeaders(map[string]string{"Authorization": token.Get("Authorization")}))
+		list, err := comeIn(t, c, err).ListTools(t.Context(), mcp.ListToolsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, tool := range list.Tools {
+			if strings.HasSuffix(tool.Name, "_echo") || strings.HasSuffix(tool.Name, "_fail") && tool.Name != "tickets_fail" {
+				got = append(got, tool.Name)
+			}
+		}
+		if d := cmp.Diff(names, got); d != "" {
+			t.Errorf("tools at %s (-want +got):\n%s", path, d)
+		}
+	}
+	for path, want := range map[string]int{"/mcp": 401, "/mcp/p/look": 401} {
+		if got := statusOf(t, base+path, nil); got != want {
+			t.Errorf("%s without a token: %d, want %d", path, got, want)
+		}
+	}
+	if got := statusOf(t, base+"/mcp", token); got != http.StatusBadRequest {
+		t.Errorf("with the token, and without a session: %d", got)
+	}
+	if got := tickets.header("Authorization"); !slices.Equal(got, []string{"Bearer of-plait"}) || strings.Contains(p.said(t), "hunter2") {
+		t.Errorf("the server got the credentials %q, plait says\n%s", got, p.said(t))
+	}
+}
+
+// statusOf asks with GET.
+func statusOf(t *testing.T, url string, header http.Header) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
 }
 
 // workflow is a workflow of GitHub Actions.

@@ -19,6 +19,10 @@ var parity = map[string][]string{
 		"--reset-auth", "--allow-http", "--ping-interval-secs", "sign-in", "keyring", "anonymous", "both directions", "HYPER_MCP_REMOTE_LOG_PATH",
 		"authorization URL in the log", "self-signed",
 	},
+	"hyper-mcp-proxy": {
+		"COMMAND", "--host", "one child per session", "capabilities probed", "tools, resources, templates, prompts, completions", "no authentication",
+		"Ctrl-C drains", "dropped",
+	},
 	"mikluko/mcp-proxy": {
 		"`URL`", "--listen", "--header", "--transport", "--host", "--allow-http", "--log-level", "--enable-proxy", "--ignore-tool", "--auth-timeout",
 		"--resource", "--static-oauth-client-metadata", "share one upstream connection", "cache folder",
