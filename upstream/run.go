@@ -145,9 +145,12 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 	})
 	requests, woken := &atomic.Int64{}, s.CredentialsChanged()
 	l, err := s.attempt(ctx, requests)
+	level := hclog.Debug // the log need not tell of each client that comes
 	switch {
 	case err == nil:
-		s.common.tally.connects[0].Add(1)
+		if s.common.tally.connects[0].Add(1) == 1 || s.failures > 0 || s.opened {
+			level = hclog.Info
+		}
 		s.common.health.worked()
 	case ctx.Err() != nil:
 		s.common.health.gaveUp()
@@ -166,7 +169,7 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 		s.unhold(l)
 	})
 	s.flag(false)
-	s.log.Info("connected", "version", l.version)
+	s.log.Log(level, "connected", "version", l.version)
 	if !bytes.Equal(l.level, s.level()) { // it was set meanwhile
 		s.sendLevel(ctx, l)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ func TestAbuseEvents(t *testing.T) {
 	r := start(t, HTTPOptions{SSE: true, Replay: 64 << 10})
 	mine, other := r.hello(latest), r.hello(latest)
 	for i := range 3 { // streams 1 to 3 of the other session, and its stream 0
-		s := r.events(r.send("POST", "/mcp", call(fmt.Sprintf("%d", i), "note", "secret"), other))
+		s := r.events(r.send("POST", "/mcp", call(strconv.Itoa(i), "note", "secret"), other))
 		s.want("secret 0", "secret 1", "secret 2", `"for":"secret"`)
 	}
 	s := r.events(r.send("POST", "/mcp", call("1", "note", "mine"), mine))
@@ -31,7 +32,6 @@ func TestAbuseEvents(t *testing.T) {
 		"1-99999":                   "400",
 		"1-01":                      "400", // not as we write it
 		"+1-0":                      "400",
-		"1-0 ":                      "mine 0", // spaces are no part of a header
 		"1-0-0":                     "400",
 		"1":                         "400",
 		"-":                         "400",
@@ -44,12 +44,12 @@ func TestAbuseEvents(t *testing.T) {
 		strings.Repeat("9", 60_000): "400",
 	} {
 		res := r.send("GET", "/mcp", "", mine, "Last-Event-ID: "+id)
-		switch {
-		case want == "400":
+		switch want {
+		case "400":
 			if res.StatusCode != http.StatusBadRequest {
 				t.Errorf("%.40q: %s", id, res.Status)
 			}
-		case want == "":
+		case "":
 			s := r.events(res)
 			if g, _ := s.next(); g.data != "" {
 				t.Errorf("%q: %+v", id, g)
