@@ -38,7 +38,8 @@
 //	    tls: {cert: "", key: ""}  # PEM files
 //	    allowedOrigins: []        # of web pages, besides those of this machine
 //	    allowedHosts: []          # names that requests may be sent to, besides those of this machine
-//	    limits: {sessions: 1000, idle: 30m, lifetime: 24h, replay: 1MiB, connections: 5000, memory: 256MiB}
+//	    limits: {sessions: 1000, idle: 30m, lifetime: 24h, replay: 1MiB, connections: 5000, memory: 256MiB, drain: 10s}
+//	    accessLog: false          # a line in the log for each request
 //	credentials: {store: auto, path: "", key: ""}          # where sign-ins are kept: auto keyring file memory
 //	auth:
 //	  callback: {host: 127.0.0.1, port: 33419, bind: "", publicUrl: ""}

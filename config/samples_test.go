@@ -63,7 +63,7 @@ func TestFormatsAgree(t *testing.T) {
 	want := &config.Config{
 		Serve: config.Serve{HTTP: config.ServeHTTP{
 			Path: "/mcp", SSE: true,
-			Limits: config.ServeLimits{Sessions: 1000, Idle: 30 * time.Minute, Lifetime: 24 * time.Hour, Replay: 1 << 20, Connections: 5000, Memory: 256 << 20},
+			Limits: config.ServeLimits{Sessions: 1000, Idle: 30 * time.Minute, Lifetime: 24 * time.Hour, Replay: 1 << 20, Connections: 5000, Memory: 256 << 20, Drain: 10 * time.Second},
 		}},
 		Profile: "default", Credentials: config.Credentials{Store: "file", Path: filepath.Join(folder, "keys"), Key: "s3cret"},
 		Auth: config.Auth{

@@ -93,6 +93,7 @@ func serveMeanings() map[string]map[string]meaning {
 			"allowedOrigins": says("origins of web pages that may use it, besides those of this machine").or("none"),
 			"allowedHosts":   says("names that requests may be sent to, besides those of this machine").or("none"),
 			"limits":         says("how many sessions there are, and for how long"),
+			"accessLog":      says("log a line for each request; at log level debug that is done anyhow"),
 		},
 		"ServeAuth": {"bearer": says("this token, such as ${TOKEN}").or("none")},
 		"ServeTLS": {
@@ -107,6 +108,7 @@ func serveMeanings() map[string]map[string]meaning {
 
 			"connections": says("connections at a time"),
 			"memory":      says("messages of all clients that are being received and served, 1MiB to 1024GiB, and never less than two of limits.message"),
+			"drain":       says("calls in flight get so long when plait is asked to end"),
 		},
 	}
 }

@@ -26,6 +26,7 @@ type ServeHTTP struct {
 	AllowedOrigins []string    `koanf:"allowedOrigins"` // of web pages, besides those of this machine
 	AllowedHosts   []string    `koanf:"allowedHosts"`   // that requests may name, besides those of this machine
 	Limits         ServeLimits `koanf:"limits"`         //
+	AccessLog      bool        `koanf:"accessLog"`      // a line for each request, not only at level debug
 }
 
 // ServeAuth says what a client has to show: nothing, or a token. In the file it may be one of the words none and bearer.
@@ -55,12 +56,14 @@ type ServeLimits struct {
 
 	Connections int   `koanf:"connections"` // at a time
 	Memory      int64 `koanf:"memory"`      // bytes of messages that are being received and served, of all clients
+
+	Drain time.Duration `koanf:"drain"` // that calls in flight get when plait ends
 }
 
 func defaultServe() Serve {
 	return Serve{HTTP: ServeHTTP{
 		Path: "/mcp", SSE: true,
-		Limits: ServeLimits{Sessions: 1000, Idle: 30 * time.Minute, Lifetime: 24 * time.Hour, Replay: 1 << 20, Connections: 5000, Memory: 256 << 20},
+		Limits: ServeLimits{Sessions: 1000, Idle: 30 * time.Minute, Lifetime: 24 * time.Hour, Replay: 1 << 20, Connections: 5000, Memory: 256 << 20, Drain: 10 * time.Second},
 	}}
 }
 
@@ -173,6 +176,9 @@ func (l *loader) checkServeLimits(s ServeLimits, at func(string) place) {
 	}
 	if s.Memory < minMemory || s.Memory > maxMemory {
 		l.fault(at("memory"), IDRange, "is out of range", "write a size from 1MiB to 1024GiB")
+	}
+	if s.Drain <= 0 {
+		l.fault(at("drain"), IDRange, "is not more than 0", "write a duration such as 10s")
 	}
 }
 

@@ -92,6 +92,8 @@ type entrance struct {
 	kept    config.Credentials
 	socket  *socket
 	opened  chan struct{} // closed when there is a front
+	ops     *ops
+	access  *accessLog
 
 	// Of the goroutine that changes it.
 	now   config.ServeHTTP // the token that plait made included
@@ -102,6 +104,7 @@ func newEntrance(a *app, o *serving, g *gateway, cfg *config.Config) *entrance {
 	return &entrance{
 		app: a, doors: &o.doors, gateway: g, full: o.full, limit: cfg.Limits.Message, kept: cfg.Credentials,
 		socket: newSocket(cfg.Reload.Drain), opened: make(chan struct{}),
+		ops: newOps(g), access: &accessLog{log: g.log.Named("access")},
 	}
 }
 
@@ -139,11 +142,13 @@ func (e *entrance) prepare(ctx context.Context, cfg *config.Config) (*passage, e
 func (e *entrance) adopt(ctx context.Context, p *passage) {
 	before := e.now
 	e.now = p.ServeHTTP
+	e.access.asked.Store(p.AccessLog)
 	options := downstream.HTTPOptions{
 		Open: e.gateway.enter, HasProfile: e.gateway.HasProfile, Limit: e.limit, Log: e.gateway.log.Named("downstream"),
 		Path: p.Path, SSE: p.SSE, Bearer: p.Auth.Bearer, AllowedHosts: p.AllowedHosts, AllowedOrigins: p.AllowedOrigins,
 		Sessions: p.Limits.Sessions, Full: e.full, Connections: p.Limits.Connections, Memory: p.Limits.Memory,
 		Idle: p.Limits.Idle, Lifetime: p.Limits.Lifetime, Replay: p.Limits.Replay,
+		Drain: p.Limits.Drain, Ops: e.ops, Access: e.access.write, Telling: e.access.on,
 	}
 	switch {
 	case p.Listen == "": // connections that are still there come in as before
@@ -151,6 +156,7 @@ func (e *entrance) adopt(ctx context.Context, p *passage) {
 		e.front.Adopt(options) //nolint:contextcheck // sessions have a life of their own
 	default:
 		e.front = downstream.NewHTTP(ctx, options)
+		e.ops.serve(ctx, e.front)
 		close(e.opened)
 	}
 	at := e.socket.adopt(p.wires)
