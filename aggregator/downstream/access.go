@@ -3,6 +3,7 @@ package downstream
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 )
 
 // Access is one HTTP request that has ended. It holds no query, no header and nothing of a message but the method.
-// Method, Path and RPC are what the client wrote: whoever prints them quotes and shortens them.
+// What the client wrote is short, and percent-encoded where it could look like anything else in a log.
 type Access struct {
 	Method  string
 	Path    string // without the query
@@ -38,7 +39,7 @@ const statusGone = 499
 // Bounds of what an Access has of a message.
 const (
 	maxMethods = 8   // of a batch
-	maxMethod  = 100 // bytes
+	maxWord    = 200 // bytes of what a client wrote
 )
 
 // counters are guarded by themselves.
@@ -74,17 +75,21 @@ func (h *HTTP) account(w *response, r *http.Request, began time.Time) {
 	if w.status < len(h.counters.answered) {
 		h.counters.answered[w.status].Add(1)
 	}
-	if h.options.Access == nil {
+	if !h.telling() {
 		return
 	}
 	a := Access{
-		Method: r.Method, Path: r.URL.Path, Status: w.status, In: in, Out: w.sent, Took: time.Since(began),
+		Method: printable(r.Method), Path: printable(r.URL.Path), Status: w.status, In: in, Out: w.sent, Took: time.Since(began),
 		RPC: w.methods, Remote: r.RemoteAddr,
 	}
 	if w.session != nil {
 		a.Session = shortHash(w.session.id)
 	}
 	h.options.Access(a)
+}
+
+func (h *HTTP) telling() bool {
+	return h.options.Access != nil && (h.options.Telling == nil || h.options.Telling())
 }
 
 // shortHash tells sessions apart without saying their ids, which are as good as passwords.
@@ -97,7 +102,7 @@ func shortHash(id string) string {
 // note keeps the methods of the message that a request brought, if somebody wants to know.
 func (h *HTTP) note(w *response, m *jsonrpc.Message) {
 	switch {
-	case h.options.Access == nil:
+	case !h.telling():
 	case m.Kind() != jsonrpc.Batch:
 		w.add(m)
 	default:
@@ -114,8 +119,25 @@ func (h *HTTP) note(w *response, m *jsonrpc.Message) {
 
 func (w *response) add(m *jsonrpc.Message) {
 	if method := m.Method(); method != "" {
-		w.methods = append(w.methods, strings.Clone(method[:min(len(method), maxMethod)]))
+		w.methods = append(w.methods, printable(method))
 	}
+}
+
+// printable returns what a client wrote as one short word of ASCII without spaces, quotes, backslashes, commas and equals
+// signs: in a log it neither ends a line nor looks like another field.
+func printable(s string) string {
+	var b strings.Builder
+	for i := range min(len(s), maxWord) {
+		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte(`"'%,=\|`, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	if len(s) > maxWord {
+		b.WriteString("...")
+	}
+	return b.String()
 }
 
 // isProbe reports whether a path is one that says how plait is: to anybody, for those who ask have no token.

@@ -49,7 +49,7 @@ func TestAccess(t *testing.T) {
 			[]string{token, session},
 			Access{Method: "POST", Path: "/mcp", Status: 200, Session: first.Session, RPC: strings.Split("bbbbbbbb", "")},
 		},
-		{"POST", "/mcp", `{"jsonrpc":"2.0","method":"` + strings.Repeat("m", 5000) + `"}`, []string{token, session}, Access{Method: "POST", Path: "/mcp", Status: 202, Session: first.Session, RPC: []string{strings.Repeat("m", 100)}}},
+		{"POST", "/mcp", `{"jsonrpc":"2.0","method":"` + strings.Repeat("m", 5000) + `"}`, []string{token, session}, Access{Method: "POST", Path: "/mcp", Status: 202, Session: first.Session, RPC: []string{strings.Repeat("m", 200) + "..."}}},
 		{"POST", "/mcp", `{"nothing":"` + canary + `"}`, []string{token, session}, Access{Method: "POST", Path: "/mcp", Status: 400}},
 		{"POST", "/mcp", secret, []string{token, "Mcp-Session-Id: " + canary}, Access{Method: "POST", Path: "/mcp", Status: 404, RPC: []string{"echo"}}},
 		{"POST", "/mcp", secret, []string{"Authorization: Bearer wrong" + canary}, Access{Method: "POST", Path: "/mcp", Status: 401}},

@@ -15,13 +15,14 @@ type rules struct {
 	idle     time.Duration
 	lifetime time.Duration
 	replay   int64
+	drain    time.Duration
 }
 
 // newRules returns the rules of complete options.
 func newRules(o *HTTPOptions) *rules {
 	return &rules{
 		guard: guard{hosts: o.AllowedHosts, origins: origins(o.AllowedOrigins), bearer: o.Bearer},
-		path:  o.Path, sse: o.SSE, sessions: o.Sessions, idle: o.Idle, lifetime: o.Lifetime, replay: o.Replay,
+		path:  o.Path, sse: o.SSE, sessions: o.Sessions, idle: o.Idle, lifetime: o.Lifetime, replay: o.Replay, drain: o.Drain,
 	}
 }
 

@@ -143,6 +143,7 @@ func (t *tail) follow() {
 		case <-t.gone:
 			return
 		case <-t.session.done:
+			t.send() // what came just before
 			return
 		}
 	}

@@ -58,7 +58,8 @@ type HTTPOptions struct {
 	// Ops serves /healthz, /readyz and /metrics, after Host, Origin and, for /metrics, the token were checked; nil: nobody does.
 	Ops http.Handler
 	// Access is told of every request when it has ended; nil: nobody is. It is called by many goroutines at a time.
-	Access func(Access)
+	Access  func(Access)
+	Telling func() bool // whether Access wants to be told now; nil: always
 
 	Connections int   // at a time; 0 for 5000
 	Memory      int64 // bytes of messages that are being received and served, of all clients; 0 for 256 MiB, and twice Limit at least
@@ -82,7 +83,10 @@ func (o *HTTPOptions) complete() {
 // hesitation is how long a client may take to go on after initialize.
 const hesitation = time.Minute
 
-var errCrowd = errors.New("too many connections")
+var (
+	errCrowd  = errors.New("too many connections")
+	errEnding = errors.New("plait is ending; begin another session in a while")
+)
 
 // HTTP serves any number of clients over HTTP (2025-11-25 and older, transports). It is an http.Handler for all paths.
 type HTTP struct {
@@ -195,18 +199,12 @@ func (h *HTTP) refuse(w *response, r *http.Request, status int, reason string) {
 
 func (h *HTTP) reject(w *response, r *http.Request, status int, answer jsonrpc.Text, reason string) {
 	h.told.say(reason, "a request was refused; more of its kind are logged at level debug",
-		"status", status, "reason", reason, "method", clip(r.Method), "path", clip(r.URL.Path), "from", r.RemoteAddr)
+		"status", status, "reason", reason, "method", printable(r.Method), "path", printable(r.URL.Path), "from", r.RemoteAddr)
 	if w.intake.unread {
 		w.Header().Set("Connection", "close")
 		w.intake.leave()
 	}
 	w.json(status, answer)
-}
-
-// clip shortens what a client wrote for the log.
-func clip(s string) string {
-	const enough = 200
-	return s[:min(len(s), enough)]
 }
 
 // open makes a session that nobody finds yet. When there are too many it takes the place of one whose client has
@@ -216,7 +214,7 @@ func (h *HTTP) open(c Client) (*session, error) {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
-		return nil, errEnded
+		return nil, errEnding
 	}
 	if h.count >= now.sessions {
 		old := h.hesitant()
@@ -368,22 +366,4 @@ func (h *HTTP) all() []*session {
 		all = append(all, s)
 	}
 	return all
-}
-
-// Close ends all sessions and waits for that. Calls in flight get three seconds; nothing new is taken meanwhile.
-func (h *HTTP) Close() {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
-	var all sync.WaitGroup
-	for _, s := range h.all() {
-		all.Go(func() {
-			s.exchange.finish(h.life())
-			h.drop(s)
-		})
-	}
-	all.Wait()
-	h.end()
-	h.work.Wait()
-	h.crew.close()
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -44,4 +46,34 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	}
 	return err
+}
+
+// Close ends all sessions and waits for that. Calls in flight get HTTPOptions.Drain, and what belongs to them is sent;
+// neither sessions nor requests are taken meanwhile.
+func (h *HTTP) Close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	sessions, drain := h.all(), h.rules.Load().drain
+	if busy := slices.ContainsFunc(sessions, func(s *session) bool { return !s.exchange.idle() }); busy {
+		h.options.Log.Info("ending: calls in flight come to their end", "sessions", len(sessions), "drain", drain)
+	}
+	var all sync.WaitGroup
+	for _, s := range sessions {
+		all.Go(func() {
+			s.exchange.finish(h.life(), drain)
+			h.drop(s)
+		})
+	}
+	all.Wait()
+	h.end()
+	h.work.Wait()
+	h.crew.close()
+}
+
+// Ending reports whether nothing new is taken, because of Close or the end of Serve.
+func (h *HTTP) Ending() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
 }

@@ -60,6 +60,10 @@ func (h *HTTP) post(w *response, r *http.Request, c Client) {
 		w.empty(http.StatusAccepted)
 		return
 	}
+	if h.Ending() {
+		h.full(w, r, errEnding)
+		return
+	}
 	h.answer(w, r, s, m, ids)
 }
 

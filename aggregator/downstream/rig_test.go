@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,6 +112,7 @@ type rig struct {
 	url   string
 	http  *http.Client
 	front *HTTP
+	end   func() // asks it to end
 
 	mu      sync.Mutex
 	peers   []*peer
@@ -143,7 +145,9 @@ func startAt(t *testing.T, o HTTPOptions, l net.Listener) *rig {
 		return p, nil
 	}
 	r.url = "http://" + l.Addr().String()
+	o.Drain = cmp.Or(o.Drain, patience)
 	ctx, end := context.WithCancel(context.Background())
+	r.end = end
 	ended := make(chan error, 1)
 	r.front = NewHTTP(ctx, o)
 	go func() { ended <- r.front.Serve(ctx, l) }()

@@ -50,6 +50,10 @@ func (h *HTTP) message(w *response, r *http.Request, c Client) {
 	defer h.connections.use(r)()
 	defer s.enter()()
 	s.greet()
+	if len(requests(m)) > 0 && h.Ending() {
+		h.full(w, r, errEnding)
+		return
+	}
 	answered := func() {}
 	if m.Kind() == jsonrpc.Request || m.Kind() == jsonrpc.Batch {
 		answered = w.intake.handOver().release

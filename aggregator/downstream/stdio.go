@@ -41,7 +41,7 @@ func ServeStdio(ctx context.Context, in io.Reader, out io.Writer, o Options) err
 	var err error
 	select {
 	case err = <-ended:
-		x.finish(serving)
+		x.finish(serving, patience)
 	case <-serving.Done():
 		if err = context.Cause(serving); errors.Is(err, ctx.Err()) {
 			err = nil
@@ -73,14 +73,17 @@ func (x *exchange) read(ctx context.Context, in *jsonrpc.Reader) error {
 	return nil
 }
 
-// finish waits until all is served that is being served, for a while.
-func (x *exchange) finish(ctx context.Context) {
+// finish waits until all is served that is being served, so long at most. Nothing is started any more.
+func (x *exchange) finish(ctx context.Context, limit time.Duration) {
+	x.mu.Lock()
+	x.closed = true
+	x.mu.Unlock()
 	served := make(chan struct{})
 	go func() {
 		x.work.Wait()
 		close(served)
 	}()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-served:

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -104,7 +105,7 @@ func newEntrance(a *app, o *serving, g *gateway, cfg *config.Config) *entrance {
 	return &entrance{
 		app: a, doors: &o.doors, gateway: g, full: o.full, limit: cfg.Limits.Message, kept: cfg.Credentials,
 		socket: newSocket(cfg.Reload.Drain), opened: make(chan struct{}),
-		ops: newOps(g), access: &accessLog{log: g.log.Named("access")},
+		ops: &ops{gateway: g, started: time.Now()}, access: &accessLog{log: g.log.Named("access")},
 	}
 }
 
@@ -156,7 +157,7 @@ func (e *entrance) adopt(ctx context.Context, p *passage) {
 		e.front.Adopt(options) //nolint:contextcheck // sessions have a life of their own
 	default:
 		e.front = downstream.NewHTTP(ctx, options)
-		e.ops.serve(ctx, e.front)
+		e.ops.front = e.front
 		close(e.opened)
 	}
 	at := e.socket.adopt(p.wires)

@@ -1,15 +1,13 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"io/fs"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -22,12 +20,7 @@ import (
 type ops struct {
 	gateway *gateway
 	started time.Time
-	ending  func() bool      // plait was asked to end
 	front   *downstream.HTTP // set before it serves
-}
-
-func newOps(ctx context.Context, g *gateway) *ops {
-	return &ops{gateway: g, started: time.Now(), ending: func() bool { return ctx.Err() != nil }}
 }
 
 // ServeHTTP implements http.Handler.
@@ -71,7 +64,7 @@ type missing struct {
 // readyz answers 200 while plait serves and has the servers that are required, else 503 with what is missing.
 func (o *ops) readyz(w http.ResponseWriter) {
 	answer := readiness{Ready: true}
-	if o.ending() {
+	if o.front.Ending() {
 		answer = readiness{Why: "plait is ending: calls in flight come to their end, and nothing new is taken; use another instance"}
 	} else {
 		for _, s := range o.gateway.Missing() {
@@ -116,35 +109,22 @@ func (o *ops) read() metrics.Reading {
 	}
 }
 
-// accessLog returns what logs a line for each request at that level.
-func accessLog(log hclog.Logger, level hclog.Level) func(downstream.Access) {
-	return func(a downstream.Access) {
-		if level < log.GetLevel() {
-			return
-		}
-		methods := make([]string, len(a.RPC))
-		for i, m := range a.RPC {
-			methods[i] = printable(m)
-		}
-		log.Log(level, "request", "method", printable(a.Method), "path", printable(a.Path), "status", a.Status,
-			"in", a.In, "out", a.Out, "dur", a.Took.Round(time.Microsecond), "rpc", strings.Join(methods, ","),
-			"session", a.Session, "from", a.Remote)
-	}
+// accessLog logs a line for each request: at level info when that is asked for, else at level debug.
+type accessLog struct {
+	log   hclog.Logger
+	asked atomic.Bool
 }
 
-// printable returns what a client wrote as one short word of a log line: nothing in it ends the line or looks like
-// another field.
-func printable(s string) string {
-	const most = 200
-	cut := s[:min(len(s), most)]
-	plain := strings.IndexFunc(cut, func(r rune) bool {
-		return !unicode.IsPrint(r) || r == unicode.ReplacementChar || strings.ContainsRune(` "\=`, r)
-	}) < 0
-	if !plain {
-		cut = strconv.QuoteToASCII(cut)
+func (l *accessLog) level() hclog.Level {
+	if l.asked.Load() {
+		return hclog.Info
 	}
-	if len(s) > most {
-		cut += "…"
-	}
-	return cut
+	return hclog.Debug
+}
+
+func (l *accessLog) on() bool { return l.log.GetLevel() <= l.level() }
+
+func (l *accessLog) write(a downstream.Access) {
+	l.log.Log(l.level(), "request", "method", a.Method, "path", a.Path, "status", a.Status, "in", a.In, "out", a.Out,
+		"dur", a.Took.Round(time.Microsecond), "rpc", strings.Join(a.RPC, ","), "session", a.Session, "from", a.Remote)
 }

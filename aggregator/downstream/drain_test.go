@@ -1,0 +1,72 @@
+package downstream
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDrain ends a front while a call and streams are open: what was begun comes to its end, nothing new is taken, and
+// whoever asks hears of it.
+func TestDrain(t *testing.T) {
+	ops := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive") })
+	r := start(t, HTTPOptions{SSE: true, Ops: ops, Drain: hung})
+	session := r.hello("2025-11-25")
+	busy := r.events(r.send("POST", "/mcp", call("1", "wait", ""), session))
+	busy.want("begun")
+	asking := r.events(r.send("POST", "/mcp", call("2", "ask", ""), session))
+	asking.want("question")
+	listening := r.events(r.send("GET", "/mcp", "", session))
+	legacy := r.events(r.send("GET", "/sse", ""))
+	legacy.want("/message")
+	<-r.peer(0).begun
+
+	r.end()
+	for r.send("POST", "/mcp", call("3", "echo", ""), session).StatusCode != http.StatusServiceUnavailable {
+		if t.Context().Err() != nil {
+			t.Fatal("requests are taken all the time")
+		}
+	}
+	for _, test := range []struct {
+		method, path, body string
+		headers            []string
+		want               int
+	}{
+		{"POST", "/mcp", call("4", "echo", ""), []string{session}, 503},
+		{"POST", "/mcp", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`, nil, 503},
+		{"GET", "/sse", "", nil, 503},
+		{"GET", "/healthz", "", nil, 200},
+		{"POST", "/mcp", `{"jsonrpc":"2.0","id":"q-2","result":{"is":"answer"}}`, []string{session}, 202},
+	} {
+		res := r.send(test.method, test.path, test.body, test.headers...)
+		if text := body(t, res); res.StatusCode != test.want || test.want == 503 && (res.Header.Get("Retry-After") == "" || !strings.Contains(text, "ending")) {
+			t.Errorf("%s %s: %s %v %s, want %d", test.method, test.path, res.Status, res.Header, text, test.want)
+		}
+	}
+	asking.want("answer")
+	asking.over()
+	close(r.peer(0).wait)
+	busy.want("ends", `"id":1`)
+	for _, s := range []*sse{busy, listening, legacy} {
+		for _, ok := s.next(); ok; _, ok = s.next() {
+		}
+		if err := s.in.Err(); err != nil {
+			t.Errorf("a stream broke: %v", err)
+		}
+	}
+}
+
+// TestDrainTakesNoLonger gives calls up that do not end in time: their streams end in order.
+func TestDrainTakesNoLonger(t *testing.T) {
+	r := start(t, HTTPOptions{Drain: 50 * time.Millisecond})
+	busy := r.events(r.send("POST", "/mcp", call("1", "wait", ""), r.hello("2025-11-25")))
+	busy.want("begun")
+	r.end()
+	busy.over()
+	if err := busy.in.Err(); err != nil {
+		t.Errorf("the stream broke: %v", err)
+	}
+	<-r.peer(0).closed
+}
