@@ -58,5 +58,5 @@ const (
 	IDNextBest           = "PLAIT-CFG-052" // warning: an identity of a list that cannot be used, and a later one that is used instead
 	IDAnyIssuer          = "PLAIT-CFG-053" // warning: a secret that goes to whichever authorization server a server names
 	IDExposed            = "PLAIT-CFG-054" // warning: other machines may reach what is for this one only
-	IDWeakToken          = "PLAIT-CFG-055" // warning: a token for clients that can be guessed
+	IDGuessable          = "PLAIT-CFG-055" // warning: a token for clients that can be guessed
 )

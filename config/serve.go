@@ -130,7 +130,7 @@ func (l *loader) checkToken(token Secret, where place) {
 	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
 		l.fault(where, IDHeader, "has characters that cannot be sent", "write letters, digits and -._~+/=")
 	case len(text) < shortToken:
-		l.warn(where, IDWeakToken, "is so short that it can be guessed", fmt.Sprintf("write %d characters at least, or auth: bearer for one that plait makes", shortToken))
+		l.warn(where, IDGuessable, "is so short that it can be guessed", fmt.Sprintf("write %d characters at least, or auth: bearer for one that plait makes", shortToken))
 	}
 }
 

@@ -154,7 +154,7 @@ func (e *entrance) adopt(ctx context.Context, p *passage) {
 	switch {
 	case p.Listen == "": // connections that are still there come in as before
 	case e.front != nil:
-		e.front.Adopt(options) //nolint:contextcheck // sessions have a life of their own
+		e.front.Adopt(options)
 	default:
 		e.front = downstream.NewHTTP(ctx, options)
 		e.ops.front = e.front

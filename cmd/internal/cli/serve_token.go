@@ -17,8 +17,8 @@ type ownToken struct {
 	Token string `json:"token"`
 }
 
-// ownTokenKey is the key of the record: all endpoints of a user have one token.
-const ownTokenKey = "serve.http.auth"
+// ownKey is the key of the record: all endpoints of a user have one token.
+const ownKey = "serve.http.auth"
 
 // newOwnToken makes a token of 130 random bits, with a name by which scanners for secrets find it.
 func newOwnToken() ownToken { return ownToken{"plait_" + rand.Text()} }
@@ -30,12 +30,12 @@ func (a *app) ownToken(ctx context.Context, c config.Credentials, kept *store.St
 		return "", usagef("the token for clients cannot be kept: credentials.store is memory; write auto, or give a token by serve.http.auth: {bearer: ${TOKEN}}")
 	}
 	var t ownToken
-	_, err := kept.Load(ctx, store.Tokens, ownTokenKey, &t)
+	_, err := kept.Load(ctx, store.Tokens, ownKey, &t)
 	if errors.Is(err, store.ErrNotFound) {
 		t = newOwnToken()
-		_, err = kept.Save(ctx, store.Tokens, ownTokenKey, 0, t)
+		_, err = kept.Save(ctx, store.Tokens, ownKey, 0, t)
 		if errors.Is(err, store.ErrConflict) { // somebody else has made one
-			_, err = kept.Load(ctx, store.Tokens, ownTokenKey, &t)
+			_, err = kept.Load(ctx, store.Tokens, ownKey, &t)
 		}
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func (a *app) printToken(ctx context.Context, d *doors, fresh bool) error {
 		}
 		defer kept.Close()
 		if fresh {
-			err = kept.Put(ctx, store.Tokens, ownTokenKey, newOwnToken())
+			err = kept.Put(ctx, store.Tokens, ownKey, newOwnToken())
 		}
 		if err == nil {
 			token, err = a.ownToken(ctx, cfg.Credentials, kept)
