@@ -58,9 +58,9 @@ func path(tb testing.TB) string {
 	return ""
 }
 
-// Start starts a browser that ends with the test. The test fails when a page that it shows has an error of a script,
-// or breaks its Content-Security-Policy.
-func Start(tb testing.TB) *Browser {
+// Start starts a browser that ends with the test, to which hosts are names of this machine. The test fails when a page that
+// it shows has an error of a script, or breaks its Content-Security-Policy.
+func Start(tb testing.TB, hosts ...string) *Browser {
 	tb.Helper()
 	if testing.Short() {
 		tb.Skip("starts a browser")
@@ -70,6 +70,9 @@ func Start(tb testing.TB) *Browser {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("no-proxy-server", true), chromedp.Flag("disable-component-update", true),
 		chromedp.WSURLReadTimeout(hung),
 	)
+	if len(hosts) > 0 {
+		options = append(options, chromedp.Flag("host-resolver-rules", "MAP "+strings.Join(hosts, " 127.0.0.1, MAP ")+" 127.0.0.1"))
+	}
 	ctx, cancel := chromedp.NewExecAllocator(context.WithoutCancel(tb.Context()), options...)
 	ctx, cancelTab := chromedp.NewContext(ctx)
 	b := &Browser{tb: tb, ctx: func() context.Context { return ctx }}
