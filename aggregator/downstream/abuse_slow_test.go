@@ -69,7 +69,11 @@ func TestAbuseSlow(t *testing.T) {
 		status int           // 0: the connection is closed without an answer, or while there is one
 		within time.Duration // until the connection is closed
 	}{
-		{"says nothing", func(net.Conn, string) {}, 0, headerTime},
+		{"says nothing", func(net.Conn, string) {}, 0, unusedTime},
+		{"trickles the header of the first request after a while", func(c net.Conn, _ string) {
+			time.Sleep(time.Minute) //nolint:forbidigo // the time of synctest
+			drip(c, head+strings.Repeat("X: y\r\n", 1000), time.Second)
+		}, 400, time.Minute + headerTime},
 		{"trickles the header", func(c net.Conn, _ string) { drip(c, head+strings.Repeat("X: y\r\n", 1000), time.Second) }, 400, headerTime},
 		{"trickles the header of the second request", func(c net.Conn, s string) {
 			_, _ = io.WriteString(c, post(s, `{"jsonrpc":"2.0","method":"n"}`))
