@@ -22,6 +22,7 @@ var programs = map[string]func() int{
 	"mortal-child": mortalChild,
 	"storm-child":  stormChild,
 	"story-server": storyServer,
+	"teller-child": tellerChild,
 }
 
 // TestMain makes the test binary plait itself, under that name, for the stories in testdata/script.
