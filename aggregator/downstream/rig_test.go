@@ -31,11 +31,12 @@ type peer struct {
 	asked  map[jsonrpc.ID]chan jsonrpc.Raw
 	wait   chan struct{} // "wait" ends when it is closed
 	begun  chan struct{} // "wait" has begun
+	gone   chan struct{} // "wait" was cancelled
 	closed chan struct{}
 }
 
 func newPeer(out jsonrpc.Sender) *peer {
-	return &peer{out: out, asked: map[jsonrpc.ID]chan jsonrpc.Raw{}, wait: make(chan struct{}), begun: make(chan struct{}, 100), closed: make(chan struct{})}
+	return &peer{out: out, asked: map[jsonrpc.ID]chan jsonrpc.Raw{}, wait: make(chan struct{}), begun: make(chan struct{}, 100), gone: make(chan struct{}, 100), closed: make(chan struct{})}
 }
 
 func note(text string) jsonrpc.Text {
@@ -77,6 +78,7 @@ func (p *peer) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text {
 		select {
 		case <-p.wait:
 		case <-ctx.Done():
+			p.gone <- struct{}{}
 			return nil
 		}
 		_ = p.out.Send(m.ID(), note("ends"))
@@ -96,6 +98,10 @@ func (p *peer) Response(m *jsonrpc.Message) {
 	delete(p.asked, m.ID())
 	p.mu.Unlock()
 	if answer != nil {
+		if m.ErrorObject() != nil {
+			answer <- m.ErrorObject()
+			return
+		}
 		answer <- m.Result()
 	}
 }
