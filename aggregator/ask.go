@@ -106,42 +106,46 @@ func (s *Session) viewFor(server *upstream.Session, method string) *view {
 // Tell takes a notification of a server (upstream.Client).
 func (s *Session) Tell(server *upstream.Session, cause jsonrpc.ID, m *jsonrpc.Message) {
 	v := s.viewFor(server, m.Method())
-	if v == nil {
+	if v == nil || !s.concerns(v, server, m) {
 		return
 	}
 	text := m.Text()
 	switch m.Method() {
-	case protocol.LogMessage:
-		if server.Server().Shared && !s.audible(m) {
-			return
-		}
 	case protocol.Updated:
 		uri, _ := jsonrpc.GetString(m.Params(), "uri")
-		if server.Server().Shared && !s.subscribed(server.Name(), uri) || !v.mayRead(server, uri) {
-			return
-		}
 		if exposed := v.catalog().Expose(server.Name(), uri); exposed != uri {
 			text = m.WithParams("", jsonrpc.Set(m.Params(), jsonrpc.Quote(exposed), "uri"))
 		}
 	case protocol.ElicitComplete:
-		if server.Server().Shared && !s.visited(server, m.Params()) {
-			return
-		}
 		if !v.only(server) {
 			text = m.WithParams("", s.exposeElicitation(server, m.Params()))
 		}
 	case protocol.TaskStatus:
-		if id, _ := jsonrpc.GetString(m.Params(), "taskId"); !s.isConcerned(v, server, id) {
-			return
-		}
 		if !v.only(server) {
 			text = m.WithParams("", s.exposeTask(server, m.Params(), "taskId"))
 		}
-	default:
-		if v.owner(m.Method()) != server && !serves(server, m.Method()) {
-			s.log.Debug("a notification that no rule passes on", "server", server.Name(), "method", m.Method())
-			return
-		}
 	}
 	s.out.send(cause, text)
+}
+
+// concerns reports whether a notification of a server is for the client. A shared server has others, too.
+func (s *Session) concerns(v *view, server *upstream.Session, m *jsonrpc.Message) bool {
+	shared := server.Server().Shared
+	switch m.Method() {
+	case protocol.LogMessage:
+		return !shared || s.audible(m)
+	case protocol.Updated:
+		uri, _ := jsonrpc.GetString(m.Params(), "uri")
+		return (!shared || s.subscribed(server.Name(), uri)) && v.mayRead(server, uri)
+	case protocol.ElicitComplete:
+		return !shared || s.visited(server, m.Params())
+	case protocol.TaskStatus:
+		id, _ := jsonrpc.GetString(m.Params(), "taskId")
+		return s.isConcerned(v, server, id)
+	}
+	if v.owner(m.Method()) == server || serves(server, m.Method()) {
+		return true
+	}
+	s.log.Debug("a notification that no rule passes on", "server", server.Name(), "method", m.Method())
+	return false
 }
