@@ -2,13 +2,17 @@ package downstream
 
 import "sync"
 
-// maxWaiting bounds the goroutines of a crew that wait for something to do.
-const maxWaiting = 64
+// How many goroutines of a crew may wait for something to do, that of one client and that of all.
+const (
+	fewWaiting  = 8
+	manyWaiting = 64
+)
 
 // crew runs functions on goroutines, and keeps those for a while that have nothing to do: their stacks have grown to
 // what serving a request takes, which costs a new one as much as the serving. Any goroutine may use it.
 type crew struct {
 	jobs chan func()
+	most int // goroutines that wait
 	work sync.WaitGroup
 
 	mu      sync.Mutex
@@ -17,7 +21,9 @@ type crew struct {
 	closed  bool
 }
 
-func newCrew() *crew { return &crew{jobs: make(chan func()), off: make(chan struct{})} }
+func newCrew(most int) *crew {
+	return &crew{jobs: make(chan func()), most: most, off: make(chan struct{})}
+}
 
 // run runs f on a goroutine. It does not block.
 func (c *crew) run(f func()) {
@@ -37,7 +43,7 @@ func (c *crew) run(f func()) {
 func (c *crew) next() (f func()) {
 	c.mu.Lock()
 	off := c.off
-	if c.closed || c.waiting == maxWaiting {
+	if c.closed || c.waiting == c.most {
 		c.mu.Unlock()
 		return nil
 	}

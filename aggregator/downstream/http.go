@@ -118,7 +118,7 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	h := &HTTP{
 		options: o, life: func() context.Context { return life }, end: end,
-		told: newTold(o.Log), crew: newCrew(), connections: newConnections(o.Connections), memory: &memory{limit: o.Memory},
+		told: newTold(o.Log), crew: newCrew(manyWaiting), connections: newConnections(o.Connections), memory: &memory{limit: o.Memory},
 		sessions: map[string]*session{},
 	}
 	h.rules.Store(newRules(&o))

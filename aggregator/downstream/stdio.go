@@ -31,7 +31,7 @@ func ServeStdio(ctx context.Context, in io.Reader, out io.Writer, o Options) err
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	to := &lines{jsonrpc.NewWriter(out), stop}
-	crew := newCrew()
+	crew := newCrew(fewWaiting)
 	defer crew.close()
 	x := newExchange(o.Open(to), to, newTold(o.Log), crew)
 	ended := make(chan error, 1)

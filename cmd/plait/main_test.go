@@ -18,6 +18,7 @@ import (
 var programs = map[string]func() int{
 	"bench-server": benchServer,
 	"fault-child":  faultChild,
+	"load-plait":   loadPlait,
 	"load-server":  loadServer,
 	"mortal-child": mortalChild,
 	"storm-child":  stormChild,
