@@ -140,13 +140,14 @@ func TestExampleHTTP(t *testing.T) {
 			t.Errorf("tools at %s (-want +got):\n%s", path, d)
 		}
 	}
-	for path, want := range map[string]int{"/mcp": 401, "/mcp/p/look": 401} {
+	until(t, "readiness", func() bool { return statusOf(t, base+"/readyz", nil) == http.StatusOK })
+	for path, want := range map[string]int{"/healthz": 200, "/mcp": 401, "/mcp/p/look": 401, "/metrics": 401} {
 		if got := statusOf(t, base+path, nil); got != want {
 			t.Errorf("%s without a token: %d, want %d", path, got, want)
 		}
 	}
-	if got := statusOf(t, base+"/mcp", token); got != http.StatusBadRequest {
-		t.Errorf("with the token, and without a session: %d", got)
+	if got := statusOf(t, base+"/metrics", token); got != http.StatusOK {
+		t.Errorf("/metrics: %d", got)
 	}
 	if got := tickets.header("Authorization"); !slices.Equal(got, []string{"Bearer of-plait"}) || strings.Contains(p.said(t), "hunter2") {
 		t.Errorf("the server got the credentials %q, plait says\n%s", got, p.said(t))

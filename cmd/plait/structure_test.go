@@ -65,6 +65,7 @@ var confined = []struct {
 	{"github.com/99designs/keyring", []string{"auth/store"}},
 	{"golang.org/x/oauth2", []string{"auth"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},
+	{"github.com/prometheus", []string{"cmd/internal/metrics"}},
 }
 
 // source is one Go file of the repository, for whatever platform it is built.
