@@ -145,6 +145,12 @@
 // connection if that is shared, and what is known of its health. With an endpoint all profiles count as chosen, so that
 // the secrets of all their servers are looked up; a mistake in a server that only others have switches it off there.
 //
+// # Clients elsewhere
+//
+// A client on another machine, or behind a proxy that says so, gets no link to sign in, for that leads to this machine:
+// it is told the command to run here, plait auth login. Where auth.callback.publicUrl says how browsers elsewhere reach
+// auth.callback.port, it gets links as clients here do. Whoever signs in does so for everybody who uses this plait.
+//
 // # Identities
 //
 // An identity says as whom plait comes to a server with a url, and by which grant it gets what proves it: auto, none,

@@ -1,9 +1,12 @@
 package downstream
 
 import (
+	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`
@@ -94,5 +97,41 @@ func TestHTTPLocal(t *testing.T) {
 		if c := r.clients[len(r.clients)-1]; c.Local {
 			t.Errorf("%s: %+v", header, c)
 		}
+	}
+}
+
+// TestHTTPProfileGone ends the sessions of a profile that is gone when their calls have ended, and says so at once.
+func TestHTTPProfileGone(t *testing.T) {
+	var gone atomic.Bool
+	r := start(t, HTTPOptions{Idle: 200 * time.Millisecond, HasProfile: func(name string) error {
+		if name != "work" || gone.Load() {
+			return errors.New("there are others")
+		}
+		return nil
+	}})
+	const here = "/mcp/p/work"
+	if res := r.send("POST", "/mcp/p/a%2Fb%20%C3%BC", initialize); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a profile that is not there: %s", res.Status)
+	}
+	session := sessionHeader + ": " + r.send("POST", here, initialize).Header.Get(sessionHeader)
+	own := r.events(r.send("GET", here, "", session, "Accept: text/event-stream"))
+	call := r.events(r.send("POST", here, call("1", "wait", "w"), session))
+	call.want("begun")
+	gone.Store(true)
+	for method, text := range map[string]string{"POST": `{"jsonrpc":"2.0","id":2,"method":"ping"}`, "GET": "", "DELETE": ""} {
+		res := r.send(method, here, text, session)
+		if got := body(t, res); res.StatusCode != http.StatusNotFound || !strings.Contains(got, "there are others") {
+			t.Errorf("%s: %s %s", method, res.Status, got)
+		}
+	}
+	close(r.peer(0).wait)
+	call.want("ends", `"for":"w"`)
+	select {
+	case <-r.peer(0).closed:
+	case <-time.After(hung):
+		t.Fatal("the session goes on")
+	}
+	if g, ok := own.next(); ok && g.data != "" {
+		t.Errorf("%+v", g)
 	}
 }

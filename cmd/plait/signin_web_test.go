@@ -30,8 +30,8 @@ func asked(t *testing.T, a webAnswer) (link, id string) {
 	return data.Elicitations[0].URL, data.Elicitations[0].ElicitationID
 }
 
-// TestSignInOverHTTP gives a link to whom it concerns alone, over either wire, to servers of each client and to one that
-// all share: the client whose call needs it gets it, and is told when it is done. The others see their tools change.
+// TestSignInOverHTTP gives a link to whom it concerns alone, over either wire on both sides, to servers of each client and
+// to one that all share: the client whose call needs it gets it, and is told when it is done. The others see their tools change.
 func TestSignInOverHTTP(t *testing.T) {
 	t.Parallel()
 	short(t)
@@ -39,6 +39,9 @@ func TestSignInOverHTTP(t *testing.T) {
 	handlers := make([]http.Handler, 2*len(paths))
 	for i := range handlers {
 		handlers[i] = server.NewStreamableHTTPServer(newStory())
+		if oldWire(paths[i/2]) {
+			handlers[i] = server.NewSSEServer(newStory(), server.WithSSEEndpoint("/mcp"), server.WithUseFullURLForMessageEndpoint(false))
+		}
 	}
 	guarded := authtest.GuardAll(t, handlers)
 	for i, path := range paths {
@@ -46,8 +49,12 @@ func TestSignInOverHTTP(t *testing.T) {
 			g := guarded[2*i+j]
 			t.Run(fmt.Sprintf("%s shared %t", path, shared), func(t *testing.T) {
 				t.Parallel()
+				wire := "http"
+				if oldWire(path) {
+					wire = "sse"
+				}
 				file := jsonFile(t, map[string]any{
-					"mcpServers": map[string]any{"g": map[string]any{"url": g.URL, "shared": shared}, "open": map[string]any{"url": serveRemote(t, nil).mcp()}},
+					"mcpServers": map[string]any{"g": map[string]any{"url": g.URL, "shared": shared, "transport": wire}, "open": map[string]any{"url": serveRemote(t, nil).mcp()}},
 					"profiles":   map[string]any{"work": nil}, "startup": map[string]any{"wait": "30s"},
 					"auth": map[string]any{"callback": map[string]any{"port": 0}, "callWait": "0s"}, "credentials": map[string]any{"store": "file"},
 				})
@@ -60,6 +67,9 @@ func TestSignInOverHTTP(t *testing.T) {
 		}
 	}
 }
+
+// oldWire reports whether a path is of HTTP with SSE.
+func oldWire(path string) bool { return strings.HasPrefix(path, "/sse") }
 
 func signInOver(t *testing.T, base, path string) {
 	t.Helper()

@@ -25,8 +25,9 @@ func newServe(a *app) *cobra.Command {
 
 This is the command that an MCP client starts. It ends when standard input ends, and on SIGTERM. With --http, or
 serve.http.listen in the file, clients that speak HTTP are served, too: Streamable HTTP at /mcp, HTTP with SSE at
-/sse. Each client has sessions of its own with the servers. With --auth bearer, or serve.http.auth: bearer, clients
-have to send a token that plait makes and --print-token prints.
+/sse, and what a profile shows at /mcp/p/NAME and /sse/p/NAME. Each client has sessions of its own with the servers.
+With --auth bearer, or serve.http.auth: bearer, clients have to send a token that plait makes and --print-token
+prints.
 
 A change of the configuration takes effect while it runs: when the file is saved, on SIGHUP, and with plait reload. A
 file with a mistake changes nothing. plait status shows what runs.`,
