@@ -49,8 +49,8 @@ when nobody has used it for the time of --idle, at the age of --lifetime, and wh
 the child says: its name, capabilities, instructions, lists and errors, and its notifications and requests, also those that
 MCP does not know.
 
-When a child ends by itself, the calls that it had taken fail with how it ended and its last words; the next one starts
-another child, which gets the log level and the subscriptions of the client again.
+When a child ends by itself, the calls that it had taken fail with how it ended and its last words. The session goes on
+with another child, which plait starts, and which gets the log level and the subscriptions of the client again.
 
 The command line is that of hyper-mcp-proxy.`,
 		Example: `  plait expose -- npx -y @modelcontextprotocol/server-everything
