@@ -39,6 +39,11 @@ var undone = []struct {
 		wire: "http", undo: unorder,
 	},
 
+	{
+		why:   "a task goes on while it is looked at",
+		steps: []string{"task"}, undo: answers(func(raw string) string { return stage.ReplaceAllString(raw, `"at work"`) }),
+	},
+
 	// What plait numbers or says in the server's place.
 	{
 		why: "server-filesystem asks for the roots as well", way: several,
@@ -176,6 +181,9 @@ func envelope(raw string) string {
 
 // chance matches a UUID, the id of a session, and the id of a task.
 var chance = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b`)
+
+// stage matches what a task of server-everything says while it works.
+var stage = regexp.MustCompile(`"(Gathering sources|Analyzing content)\.\.\."`)
 
 // numberChance runs over the whole transcript at its first step.
 func numberChance(s *step, t *transcript) {
