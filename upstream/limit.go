@@ -18,7 +18,7 @@ type common struct {
 	latest latest
 }
 
-func newCommon() *common { return &common{health: newHealth(), tally: &tally{}} }
+func newCommon(t *tally) *common { return &common{health: newHealth(), tally: t} }
 
 // maxQueue bounds the calls that wait for their turn at one server.
 const maxQueue = 1000

@@ -29,7 +29,7 @@ type server struct {
 
 func newServer(cfg *config.Server) *server {
 	return &server{
-		fingerprint: cfg.Fingerprint(), common: newCommon(), since: time.Now(), cfg: cfg, sessions: map[*Session]struct{}{},
+		fingerprint: cfg.Fingerprint(), common: newCommon(&tally{}), since: time.Now(), cfg: cfg, sessions: map[*Session]struct{}{},
 	}
 }
 

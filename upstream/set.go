@@ -113,7 +113,7 @@ func (s *Set) open(o opening) *Session {
 	}
 	common := srv.common
 	if s.opts.Bridge {
-		common = newCommon()
+		common = newCommon(srv.common.tally)
 	}
 	session := &Session{
 		of: srv, common: common, bridge: s.opts.Bridge, since: time.Now(),
