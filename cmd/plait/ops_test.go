@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -214,7 +215,7 @@ func TestOpsAccessLog(t *testing.T) {
 		}
 	}
 	said := p.said(t)
-	for _, l := range strings.Split(strings.TrimSpace(said), "\n") {
+	for l := range strings.SplitSeq(strings.TrimSpace(said), "\n") {
 		if !regexp.MustCompile(`^20\S+Z \[[A-Z]+\] +plait`).MatchString(l) || len(l) > 1000 || strings.ContainsRune(l, 0x1b) {
 			t.Errorf("a line of the log is %q", l)
 		}
@@ -233,7 +234,7 @@ func TestOpsDrain(t *testing.T) {
 		t.Skip("needs signals, which Windows does not have")
 	}
 	for _, patient := range []bool{true, false} {
-		t.Run(fmt.Sprint(patient), func(t *testing.T) {
+		t.Run(strconv.FormatBool(patient), func(t *testing.T) {
 			t.Parallel()
 			url, p := expose(t, nil, nil)
 			base := strings.TrimSuffix(url, "/mcp")
