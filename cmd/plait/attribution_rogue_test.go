@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,7 +47,7 @@ func (r *rogue) run(stop <-chan struct{}) {
 			return
 		default:
 		}
-		id := fmt.Sprint(i % 250)
+		id := strconv.Itoa(i % 250)
 		if i%2 == 0 {
 			id = `"` + id + `"`
 		}

@@ -183,7 +183,7 @@ func envelope(raw string) string {
 var chance = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b`)
 
 // stage matches what a task of server-everything says while it works.
-var stage = regexp.MustCompile(`"(Gathering sources|Analyzing content)\.\.\."`)
+var stage = regexp.MustCompile(`"(Gathering sources|Analyzing content)\.{3}"`)
 
 // numberChance runs over the whole transcript at its first step.
 func numberChance(s *step, t *transcript) {
