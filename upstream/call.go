@@ -105,7 +105,7 @@ func (s *Session) ready(ctx context.Context) (*link, error) {
 	defer cancel()
 	var l *link
 	var status Status
-	asked := false
+	asked := -1 // how many attempts had come to an end when this call asked for one
 	err := s.await(bounded, func() bool {
 		l, status = s.link, s.status()
 		switch {
@@ -115,8 +115,8 @@ func (s *Session) ready(ctx context.Context) (*link, error) {
 		case s.state == Idle:
 			s.rouse()
 			return false
-		case (s.state == Waiting || s.state == Parked || s.state == SignIn) && !asked && s.common.health.hurry():
-			asked = true
+		case (s.state == Waiting || s.state == Parked || s.state == SignIn) && (asked < 0 || asked == s.tries) && s.common.health.hurry():
+			asked = s.tries
 			s.expect()
 			return false
 		}
