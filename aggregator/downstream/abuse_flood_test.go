@@ -65,7 +65,10 @@ func (r *rig) forget() {
 	r.peers, r.clients = kept, nil
 }
 
-// TestAbuseSessionFlood asks for 100,000 sessions (20,000 with the race detector) and does not go on: never are there more than the limit, who has a session
+// flood is how many sessions are asked for.
+const flood = 100_000
+
+// TestAbuseSessionFlood asks for 100,000 sessions and does not go on: never are there more than the limit, who has a session
 // keeps it, a new client comes in all the same, and in the end all is as it was.
 func TestAbuseSessionFlood(t *testing.T) {
 	const limit = 50

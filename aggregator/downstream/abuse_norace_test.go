@@ -1,6 +1,0 @@
-//go:build !race
-
-package downstream
-
-// flood is for how many sessions a flood asks.
-const flood = 100_000
