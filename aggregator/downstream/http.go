@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -322,6 +323,7 @@ func (h *HTTP) leave() {
 
 // sweep ends sessions that nobody uses or that are too old, until Close.
 func (h *HTTP) sweep() {
+	used := false // there were sessions at the last look
 	for {
 		rules := h.rules.Load()
 		pause := time.NewTimer(min(rules.idle, rules.lifetime, hesitation)/4 + time.Millisecond)
@@ -330,7 +332,8 @@ func (h *HTTP) sweep() {
 			pause.Stop()
 			return
 		case now := <-pause.C:
-			for _, s := range h.all() {
+			all := h.all()
+			for _, s := range all {
 				if reason := h.overdue(s, rules, now); reason != "" {
 					h.options.Log.Debug("a session is ended", "reason", reason)
 					h.work.Go(func() { h.drop(s) })
@@ -338,6 +341,10 @@ func (h *HTTP) sweep() {
 				s.forget(now)
 			}
 			h.crew.relieve()
+			if used && len(all) == 0 {
+				debug.FreeOSMemory() // what many clients took is given back once they have left
+			}
+			used = len(all) > 0
 		}
 	}
 }

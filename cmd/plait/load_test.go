@@ -20,6 +20,8 @@ const (
 	loadSlice = 5 * time.Second
 	// loadRest is how long it takes after some work until the connections for it are closed.
 	loadRest = 6 * time.Second
+	// loadSweep is how long it takes until the endpoint has looked whether anybody is left.
+	loadSweep = 16 * time.Second
 )
 
 // BenchmarkListener has 500 clients, each with a session and a connection of its own, make calls for a minute, 64 of
@@ -65,6 +67,7 @@ func BenchmarkListener(b *testing.B) {
 			for _, l := range []*load{pipe, between} {
 				l.rest(&l.after)
 				l.end(b)
+				<-time.After(loadSweep)
 				l.rest(&l.left)
 				l.report(b)
 			}
