@@ -68,8 +68,8 @@ func (r *rig) forget() {
 // flood is how many sessions are asked for.
 const flood = 100_000
 
-// TestAbuseSessionFlood asks for 100,000 sessions and does not go on: never are there more than the limit, who has a session
-// keeps it, a new client comes in all the same, and in the end all is as it was.
+// TestAbuseSessionFlood asks for 100,000 sessions and does not go on: never are there more than the limit, who has a
+// session keeps it, a new client comes in all the same, and in the end all is as it was.
 func TestAbuseSessionFlood(t *testing.T) {
 	const limit = 50
 	synctest.Test(t, func(t *testing.T) {

@@ -139,9 +139,3 @@ func printable(s string) string {
 	}
 	return b.String()
 }
-
-// isProbe reports whether a path is one that says how plait is: to anybody, for those who ask have no token.
-func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
-
-// isOps reports whether a path is served by HTTPOptions.Ops.
-func isOps(path string) bool { return isProbe(path) || path == "/metrics" }

@@ -64,8 +64,8 @@ func (x *exchange) refuse(ctx context.Context, e *jsonrpc.MalformedError) {
 	x.decline(ctx, x.send, e.Answer())
 }
 
-// decline has reply send a refusal, or nothing when the session is ending. When too many wait to be sent it blocks, so that nothing more is read of a client
-// that does not read.
+// decline has reply send a refusal, or nothing when the session is ending. When too many wait to be sent it blocks, so
+// that nothing more is read of a client that does not read.
 func (x *exchange) decline(ctx context.Context, reply func(jsonrpc.Text), refusal jsonrpc.Text) {
 	done := func() {}
 	select {

@@ -61,3 +61,9 @@ func of(base, profile string) string {
 	}
 	return base + below + url.PathEscape(profile)
 }
+
+// isProbe reports whether a path is one that says how plait is: to anybody, for those who ask have no token.
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// isOps reports whether a path is served by HTTPOptions.Ops.
+func isOps(path string) bool { return isProbe(path) || path == "/metrics" }
