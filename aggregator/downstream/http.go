@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -323,7 +324,7 @@ func (h *HTTP) leave() {
 
 // sweep ends sessions that nobody uses or that are too old, until Close.
 func (h *HTTP) sweep() {
-	used := false // there were sessions at the last look
+	var freed uint64 // sessions that had been opened when memory was given back
 	for {
 		rules := h.rules.Load()
 		pause := time.NewTimer(min(rules.idle, rules.lifetime, hesitation)/4 + time.Millisecond)
@@ -332,8 +333,7 @@ func (h *HTTP) sweep() {
 			pause.Stop()
 			return
 		case now := <-pause.C:
-			all := h.all()
-			for _, s := range all {
+			for _, s := range h.all() {
 				if reason := h.overdue(s, rules, now); reason != "" {
 					h.options.Log.Debug("a session is ended", "reason", reason)
 					h.work.Go(func() { h.drop(s) })
@@ -341,12 +341,23 @@ func (h *HTTP) sweep() {
 				s.forget(now)
 			}
 			h.crew.relieve()
-			if used && len(all) == 0 {
-				debug.FreeOSMemory() // what many clients took is given back once they have left
-			}
-			used = len(all) > 0
+			freed = h.free(freed)
 		}
 	}
+}
+
+// free gives memory back to the system when all sessions have ended and there were some since so many had been opened. It
+// returns how many had been when that was done.
+func (h *HTTP) free(before uint64) uint64 {
+	h.mu.Lock()
+	opened, count := h.counters.opened.Load(), h.count
+	h.mu.Unlock()
+	if count > 0 || opened == before {
+		return before
+	}
+	runtime.GC() // what a pool holds outlives one collection
+	debug.FreeOSMemory()
+	return opened
 }
 
 func (h *HTTP) overdue(s *session, rules *rules, now time.Time) string {

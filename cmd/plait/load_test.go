@@ -1,12 +1,14 @@
 package main_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,8 +28,8 @@ const (
 
 // BenchmarkListener has 500 clients, each with a session and a connection of its own, make calls for a minute, 64 of
 // them at a time: through plait, and in turns through a bare pipe from HTTP to HTTP. No call may fail. It reports calls
-// a second and processor time a call, and what an idle session takes; then all leave. PLAIT_BENCH_LOAD is another
-// time than a minute.
+// a second and processor time a call, and what an idle session takes; then all leave, which has to leave nothing behind.
+// PLAIT_BENCH_LOAD is another time than a minute.
 func BenchmarkListener(b *testing.B) {
 	r := &rig{dir: b.TempDir()}
 	r.floor = r.build(b, "floor", "./testdata/floor")
@@ -54,7 +56,7 @@ func BenchmarkListener(b *testing.B) {
 				if streams == "yes" {
 					l.each(b, loadSessions, (*loadClient).listen)
 				}
-				l.rest(&l.idle)
+				l.rest(b, &l.idle)
 			}
 			for i := range int(max(minute/loadSlice, 1)) {
 				first, second := pipe, between
@@ -65,12 +67,13 @@ func BenchmarkListener(b *testing.B) {
 				second.slice(b, min(minute, loadSlice))
 			}
 			for _, l := range []*load{pipe, between} {
-				l.rest(&l.after)
+				l.rest(b, &l.after)
 				l.end(b)
 				<-time.After(loadSweep)
-				l.rest(&l.left)
+				l.rest(b, &l.left)
 				l.report(b)
 			}
+			between.compare(b)
 			b.ReportMetric(0, wall)
 			b.ReportMetric(between.rate()/pipe.rate(), "throughput-ratio")
 			b.ReportMetric(between.perCall()/pipe.perCall(), "cpu-ratio")
@@ -99,8 +102,8 @@ func serveLoad(tb testing.TB, r *rig) string {
 	return strings.TrimSpace(string(line))
 }
 
-// holding is what a process holds.
-type holding struct{ rss, files int64 }
+// holding is what a process holds: memory and files, and goroutines and bytes on the heap as plait tells.
+type holding struct{ rss, files, goroutines, heap int64 }
 
 // load is one way to the server, and what was measured of it.
 type load struct {
@@ -149,7 +152,7 @@ func newLoad(tb testing.TB, r *rig, via, query string) *load {
 	l.begin(tb, 1)
 	l.each(tb, 1, (*loadClient).call)
 	l.end(tb)
-	l.rest(&l.base)
+	l.rest(tb, &l.base)
 	return l
 }
 
@@ -182,10 +185,38 @@ func (l *load) each(tb testing.TB, n int, do func(*loadClient) error) {
 }
 
 // rest waits until the process has come to rest and looks at what it holds.
-func (l *load) rest(f *holding) {
+func (l *load) rest(tb testing.TB, f *holding) {
+	tb.Helper()
 	<-time.After(loadRest)
 	f.rss, _ = memory(l.pid, resident)
 	f.files = files(l.pid)
+	if l.via == plait {
+		told := l.metrics(tb)
+		f.goroutines, f.heap = told["go_goroutines"], told["go_memstats_alloc_bytes"]
+	}
+}
+
+// metrics returns what plait tells of itself.
+func (l *load) metrics(tb testing.TB) map[string]int64 {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, strings.TrimSuffix(l.url, "/mcp")+"/metrics", nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer resp.Body.Close()
+	told := map[string]int64{}
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		name, text, _ := strings.Cut(lines.Text(), " ")
+		if number, err := strconv.ParseFloat(text, 64); err == nil {
+			told[name] = int64(number)
+		}
+	}
+	return told
 }
 
 // files returns how many files a process has open. It knows only Linux.
@@ -249,7 +280,20 @@ func (l *load) report(b *testing.B) {
 	b.Helper()
 	const kib = 1 << 10
 	b.Logf("via %-5s: %7d calls, %6.0f a second, %5.1f µs of the processor each; an idle session takes %5.1f KiB; resident "+
-		"%d KiB at first, %d idle, %d after the load, %d when all had left; files %d, %d, %d, %d", l.via, l.calls, l.rate(),
+		"%d KiB at first, %d idle, %d after the load, %d when all had left; files %d, %d, %d, %d; goroutines %d, %d, %d, %d; "+
+		"heap %d, %d, %d, %d KiB", l.via, l.calls, l.rate(),
 		l.perCall()/1e3, l.perSession()/kib, l.base.rss/kib, l.idle.rss/kib, l.after.rss/kib, l.left.rss/kib,
-		l.base.files, l.idle.files, l.after.files, l.left.files)
+		l.base.files, l.idle.files, l.after.files, l.left.files,
+		l.base.goroutines, l.idle.goroutines, l.after.goroutines, l.left.goroutines,
+		l.base.heap/kib, l.idle.heap/kib, l.after.heap/kib, l.left.heap/kib)
+}
+
+// compare fails when more is left than there was at first. Go keeps half a KiB for each goroutine that there ever was at a
+// time, which is why the heap may have grown by some.
+func (l *load) compare(b *testing.B) {
+	b.Helper()
+	const few, some = 4, 4 << 20
+	if l.left.files > l.base.files || l.left.goroutines > l.base.goroutines+few || l.left.heap > l.base.heap+some {
+		b.Errorf("all have left, but plait holds more than at first: %+v, then %+v", l.base, l.left)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"time"
@@ -56,11 +57,13 @@ func families(r Reading) []*dto.MetricFamily {
 	started.add(float64(r.Started.UnixMilli()) / 1000) //nolint:mnd // milliseconds
 	goroutines := gauge("go_goroutines", "Goroutines that there are.")
 	goroutines.add(float64(runtime.NumGoroutine()))
+	allocated := gauge("go_memstats_alloc_bytes", "Bytes of memory that are in use, with those that nobody needs any more.")
+	allocated.add(heap())
 	generation := gauge("plait_config_generation", "Counts the configurations from 1: one more with each reload that changed something.")
 	generation.add(float64(r.Aggregator.Generation))
 	clients := gauge("plait_clients", "Clients that are there, over HTTP and on standard input.")
 	clients.add(float64(r.Aggregator.Clients))
-	all := slices.Concat([]*family{info, started, goroutines, generation, clients}, front(r.Front), servers(r.Aggregator.Servers), identities(r))
+	all := slices.Concat([]*family{info, started, goroutines, allocated, generation, clients}, front(r.Front), servers(r.Aggregator.Servers), identities(r))
 	var some []*dto.MetricFamily
 	for _, f := range all {
 		if len(f.Metric) > 0 {
@@ -68,6 +71,13 @@ func families(r Reading) []*dto.MetricFamily {
 		}
 	}
 	return some
+}
+
+// heap returns the size of the objects in memory, in bytes. It stops nothing.
+func heap() float64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return float64(sample[0].Value.Uint64())
 }
 
 // front shows what came over HTTP.
