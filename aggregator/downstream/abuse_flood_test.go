@@ -3,6 +3,8 @@ package downstream
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -222,9 +224,9 @@ func TestAbuseBusyConnections(t *testing.T) {
 		s.want("begun")
 		streams = append(streams, s)
 	}
-	res := r.send("POST", "/mcp", call("99", "ping", ""), session, "Connection: close")
-	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
-		t.Errorf("%s %v", res.Status, res.Header)
+	res := r.send("GET", "/mcp", "", session)
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || !res.Close {
+		t.Errorf("%s %v, closed: %v", res.Status, res.Header, res.Close)
 	}
 	for range limit + 2*surplus { // each is told so, or makes room for the next
 		r.dial()
@@ -234,6 +236,29 @@ func TestAbuseBusyConnections(t *testing.T) {
 	for i, s := range streams {
 		s.want("ends", fmt.Sprintf(`"id":%d`, i))
 	}
+}
+
+// TestAbuseConnectionsTLS has a client with TLS read nothing when it has to make room: nobody waits for it.
+func TestAbuseConnectionsTLS(t *testing.T) {
+	web := httptest.NewTLSServer(nil)
+	defer web.Close()
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		secure := tls.Server(server, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: web.TLS.Certificates, SessionTicketsDisabled: true})
+		go func() { _ = tls.Client(client, &tls.Config{InsecureSkipVerify: true}).Handshake() }() //nolint:gosec,noctx // a test
+		if err := secure.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c, began := newConnections(1), time.Now()
+		c.enter(t.Context(), secure)
+		c.enter(t.Context(), &from{})
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a new client waits for %v", took)
+		}
+		if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the client without room reads %v", err)
+		}
+	})
 }
 
 // TestAbuseMemory has clients send more at a time than there is memory for: they are refused, short messages are not, and all

@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -55,13 +56,21 @@ func (c *connections) enter(ctx context.Context, socket net.Conn) context.Contex
 	c.network[n.from]++
 	if len(c.all) > c.limit {
 		if idle := c.idlest(n); idle != nil {
-			_ = idle.socket.Close()
+			cut(idle.socket)
 			c.remove(idle)
 		} else if n.surplus = true; len(c.all) > c.limit+surplus {
-			_ = socket.Close()
+			cut(socket)
 		}
 	}
 	return context.WithValue(ctx, connectionKey{}, n)
+}
+
+// cut closes a connection and waits for nobody: TLS would say good-bye, for seconds to a client that does not read.
+func cut(socket net.Conn) {
+	if secure, ok := socket.(*tls.Conn); ok {
+		socket = secure.NetConn()
+	}
+	_ = socket.Close()
 }
 
 // idlest returns which has to go for a new one, nil for none. The state is locked.

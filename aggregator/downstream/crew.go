@@ -69,11 +69,13 @@ func (c *crew) relieve() {
 	}
 }
 
-// close waits for all that runs. Nothing comes after it.
+// close waits for all that runs. Nothing but close comes after it.
 func (c *crew) close() {
 	c.mu.Lock()
-	c.closed = true
-	close(c.off)
+	if !c.closed {
+		c.closed = true
+		close(c.off)
+	}
 	c.mu.Unlock()
 	c.work.Wait()
 }

@@ -137,6 +137,7 @@ func (h *HTTP) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	defer w.intake.release()
 	w.intake.expect(r)
 	if h.connections.isSurplus(r) {
+		w.Header().Set("Connection", "close") // there may be room for the next one
 		h.full(w, r, errCrowd)
 		return
 	}

@@ -49,7 +49,7 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 }
 
 // Close ends all sessions and waits for that. Calls in flight get HTTPOptions.Drain, and what belongs to them is sent;
-// neither sessions nor requests are taken meanwhile.
+// neither sessions nor requests are taken meanwhile. It may be called more than once.
 func (h *HTTP) Close() {
 	h.mu.Lock()
 	h.closed = true

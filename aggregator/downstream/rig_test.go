@@ -168,6 +168,7 @@ func startAt(t *testing.T, o HTTPOptions, l net.Listener) *rig {
 		case <-time.After(hung):
 			t.Error("the front does not end")
 		}
+		r.front.Close() // as Serve did
 	})
 	return r
 }
