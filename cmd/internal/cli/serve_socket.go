@@ -65,16 +65,16 @@ func (s *socket) prepare(ctx context.Context, to config.ServeHTTP, log hclog.Log
 	}
 	before := w
 	w.listen = to.Listen
-	w.inner, err = listen(ctx, to.Listen)
+	w.inner, err = listen(ctx, net.ListenConfig{}, to.Listen)
 	if isTaken(err) && before.inner != nil && overlap(before.listen, to.Listen) {
-		w.inner, err = s.handOver(ctx, before, to.Listen)
+		w.inner, err = listenBeside(ctx, before.inner, to.Listen)
 	}
 	return w, err
 }
 
 // listen opens an address.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+func listen(ctx context.Context, open net.ListenConfig, address string) (net.Listener, error) {
+	l, err := open.Listen(ctx, "tcp", address)
 	if err == nil {
 		return l, nil
 	}
@@ -103,16 +103,22 @@ func overlap(a, b string) bool {
 	return err == nil && first == second
 }
 
-// handOver gives an address up for one that is in its way, and takes it back when that cannot be had.
-func (s *socket) handOver(ctx context.Context, from wires, to string) (net.Listener, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wires.inner = nil
-	_ = from.inner.Close()
-	l, err := listen(ctx, to)
-	if err != nil {
-		s.wires.inner, _ = listen(ctx, from.listen)
-		s.tell()
+// listenBeside opens an address that a listener of ours is in the way of, which goes on. Nobody else gets in between.
+func listenBeside(ctx context.Context, ours net.Listener, address string) (net.Listener, error) {
+	set := func(l net.Listener, on int) {
+		tcp, ok := l.(*net.TCPListener)
+		if !ok {
+			return
+		}
+		if c, err := tcp.SyscallConn(); err == nil {
+			_ = share(c, on) // what cannot be shared is taken
+		}
+	}
+	set(ours, 1)
+	defer set(ours, 0)
+	l, err := listen(ctx, net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return share(c, 1) }}, address)
+	if err == nil {
+		set(l, 0)
 	}
 	return l, err
 }
@@ -123,7 +129,8 @@ func (s *socket) adopt(w wires) string {
 	defer s.mu.Unlock()
 	before := s.wires
 	s.wires = w
-	s.tell()
+	close(s.changed)
+	s.changed = make(chan struct{})
 	if before.inner != w.inner || (before.tls == nil) != (w.tls == nil) {
 		old := s.conns
 		s.conns = map[net.Conn]bool{}
@@ -136,12 +143,6 @@ func (s *socket) adopt(w wires) string {
 		return ""
 	}
 	return w.inner.Addr().String()
-}
-
-// tell wakes Accept. The state is locked.
-func (s *socket) tell() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // part closes connections when they had their time.
