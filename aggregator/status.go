@@ -14,14 +14,15 @@ import (
 type Status struct {
 	Generation int       // counts the configurations from 1
 	Since      time.Time // when it took effect
-	// Clients are in the order in which they came. While there is none, one without a name stands for those to come.
+	// Clients are those that said who they are, in the order in which they came. While there is none, one without a name stands
+	// for those to come.
 	Clients []ClientStatus
 }
 
 // ClientStatus is what one client has.
 type ClientStatus struct {
-	Name    string    // as it calls itself, "" before it did
-	Version string    // the protocol version negotiated with it, "" before it was
+	Name    string    // as it calls itself
+	Version string    // the protocol version negotiated with it
 	Profile string    // that it has chosen, "" for that of the configuration
 	Since   time.Time // it came; zero for one that stands for those to come
 	Servers []ServerStatus
@@ -42,7 +43,9 @@ func (a *Aggregator) Status() Status {
 	g := a.now.Load().generation
 	status := Status{Generation: g.number, Since: g.since}
 	for _, s := range a.clients() {
-		status.Clients = append(status.Clients, s.status())
+		if hello := s.hello.Load(); hello != nil {
+			status.Clients = append(status.Clients, s.status(hello))
+		}
 	}
 	if len(status.Clients) == 0 {
 		status.Clients = []ClientStatus{{Servers: a.configured(g)}}
@@ -68,12 +71,9 @@ func (s *Session) Status() []upstream.Status {
 	return all
 }
 
-func (s *Session) status() ClientStatus {
-	v, c := s.now.Load(), ClientStatus{Profile: s.visitor.Profile, Since: s.since}
-	if hello := s.hello.Load(); hello != nil {
-		c.Name, _ = jsonrpc.GetString(hello.Params, "clientInfo", "name")
-		c.Version = hello.Version
-	}
+func (s *Session) status(hello *upstream.Hello) ClientStatus {
+	v, c := s.now.Load(), ClientStatus{Version: hello.Version, Profile: s.visitor.Profile, Since: s.since}
+	c.Name, _ = jsonrpc.GetString(hello.Params, "clientInfo", "name")
 	if !v.begun() {
 		c.Servers = s.agg.configured(v.generation)
 		return c

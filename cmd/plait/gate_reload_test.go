@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plait-mcp/plait/cmd/internal/control"
 )
 
 // endpoint is a plait that serves on standard input and output and over HTTP, with a file that a test changes.
@@ -115,4 +119,45 @@ func TestGateReload(t *testing.T) {
 	v.want(visitorPing, http.StatusOK)
 	p.echo(t, "still there")
 	p.quit(t)
+}
+
+// TestStatusListens has plait status say where clients come in, and tell of those only that came.
+func TestStatusListens(t *testing.T) {
+	t.Parallel()
+	short(t)
+	home := homeIn(t.TempDir())
+	e := &endpoint{
+		tb: t, env: append(testEnv(t), home...), file: filepath.Join(t.TempDir(), "plait.json"), server: serveRemote(t, nil).mcp(),
+		settings: map[string]any{"listen": fmt.Sprintf("127.0.0.1:%d", freePort(t))},
+	}
+	e.save()
+	base, _ := listen(t, home, "serve", "--stdio", "--config", e.file) // nobody comes over stdio
+	shows := func(lines ...string) {
+		t.Helper()
+		text, _ := says(t, e.env, 0, "status", "--config", e.file)
+		var got []string
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, "http://") || strings.Contains(line, "client") {
+				got = append(got, strings.TrimSpace(line))
+			}
+		}
+		if d := cmp.Diff(lines, got); d != "" {
+			t.Errorf("status (-want +got):\n%s", d)
+		}
+	}
+	shows("listening at "+base+"/mcp and "+base+"/sse", "no client yet")
+	v := &visitor{tb: t, url: base + "/mcp"}
+	v.hello()
+	e.set("path", "/strand", 0, "changed  serve.http.path")
+	e.set("sse", false, 0, "changed  serve.http.sse")
+	text, _ := says(t, e.env, 0, "status", "--config", e.file, "--json")
+	var all []control.Status
+	if err := json.Unmarshal([]byte(text), &all); err != nil || len(all) != 1 || len(all[0].Clients) != 1 || all[0].Clients[0].Name != "visitor" ||
+		!cmp.Equal(all[0].URLs, []string{base + "/strand"}) {
+		t.Errorf("%v in %s", err, text)
+	}
+	e.set("listen", "", 0, "changed  serve.http.listen")
+	if text, _ := says(t, e.env, 0, "status", "--config", e.file); strings.Contains(text, "http://") || strings.Contains(text, "no client") {
+		t.Errorf("without an address the status is %s", text)
+	}
 }

@@ -178,3 +178,33 @@ func TestGateRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestGateGuessable has plait warn of a token that can be guessed, wherever it is given: once, and without the token.
+func TestGateGuessable(t *testing.T) {
+	t.Parallel()
+	short(t)
+	for name, given := range map[string]struct {
+		auth any // of the file
+		args []string
+		at   string
+	}{
+		"file": {map[string]any{"bearer": "${TOKEN}"}, nil, "path=serve.http.auth.bearer"},
+		"flag": {"none", []string{"--auth", "${TOKEN}"}, "path=--auth"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home := append(homeIn(t.TempDir()), "TOKEN=canary")
+			e := &endpoint{
+				tb: t, env: append(testEnv(t), home...), file: filepath.Join(t.TempDir(), "plait.json"), server: serveRemote(t, nil).mcp(),
+				settings: map[string]any{"listen": ":0", "auth": given.auth},
+			}
+			e.save()
+			_, p := listen(t, home, append([]string{"serve", "--config", e.file}, given.args...)...)
+			e.set("sse", false, 0, "changed  serve.http.sse")
+			said := p.said(t)
+			if n := linesWith(said, given.at+` problem="is so short that it can be guessed" hint="write 16 characters at least, or auth: bearer for one that plait makes" id=PLAIT-CFG-055`); n != 1 || strings.Contains(said, "canary") {
+				t.Errorf("warned %d times in\n%s", n, said)
+			}
+		})
+	}
+}

@@ -78,7 +78,7 @@ func runServe(ctx context.Context, a *app, o serving) error {
 // serve serves a configuration on standard input and output until that ends or ctx does.
 func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
-	http, err := o.doors.check(ctx, a, cfg)
+	http, _, err := o.doors.check(ctx, a, cfg)
 	if err != nil {
 		return err
 	}
@@ -142,11 +142,7 @@ func (g *gateway) report(before, cfg *config.Config) {
 	if before != nil {
 		known = append(slices.Clone(before.Warnings), before.Problems()...)
 	}
-	for _, w := range cfg.Warnings {
-		if !slices.Contains(known, w) {
-			g.log.Warn("configuration", at(w)...)
-		}
-	}
+	g.warn(known, cfg.Warnings)
 	for _, s := range cfg.AllServers() {
 		for _, p := range s.Problems {
 			if !slices.Contains(known, p) {
@@ -156,10 +152,19 @@ func (g *gateway) report(before, cfg *config.Config) {
 	}
 }
 
+// warn logs warnings that are not known.
+func (g *gateway) warn(known, warnings config.Problems) {
+	for _, w := range warnings {
+		if !slices.Contains(known, w) {
+			g.log.Warn("configuration", at(w)...)
+		}
+	}
+}
+
 // at returns a problem as fields of a log line.
 func at(p config.Problem) []any {
-	fields := []any{"at", p.Pos.String()}
-	for _, f := range [][2]string{{"path", p.Path}, {"problem", p.Msg}, {"hint", p.Hint}, {"id", p.ID}} {
+	var fields []any
+	for _, f := range [][2]string{{"at", p.Pos.String()}, {"path", p.Path}, {"problem", p.Msg}, {"hint", p.Hint}, {"id", p.ID}} {
 		if f[1] != "" {
 			fields = append(fields, f[0], f[1])
 		}

@@ -40,7 +40,7 @@ func (l *live) Plan(ctx context.Context) (control.Outcome, error) {
 	o := control.Outcome{At: time.Now(), Cause: causeCommand}
 	cfg, err := l.read(ctx)
 	if err == nil {
-		_, err = l.entrance.doors.check(ctx, l.app, cfg)
+		_, _, err = l.entrance.doors.check(ctx, l.app, cfg)
 	}
 	if err != nil {
 		o.Problems = asProblems(err)
@@ -84,7 +84,7 @@ func (l *live) Status(ctx context.Context) control.Status {
 	l.mu.Unlock() // what follows may wait for a keyring
 	s := control.Status{
 		PID: os.Getpid(), Version: readVersion().Version, Config: l.file, Profile: profile, Started: l.started,
-		Generation: now.Generation, Since: now.Since, Reload: last, Clients: []control.Client{},
+		Generation: now.Generation, Since: now.Since, Reload: last, URLs: *l.entrance.urls.Load(), Clients: []control.Client{},
 	}
 	for _, c := range now.Clients {
 		client := control.Client{Name: c.Name, Version: c.Version, Profile: c.Profile, Since: moment(c.Since), Servers: []control.Server{}}

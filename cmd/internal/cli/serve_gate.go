@@ -69,19 +69,19 @@ func (g *gate) keys(http map[string]any) error {
 	return nil
 }
 
-// over returns an endpoint as the flags have it, over what the file says.
-func (g *gate) over(ctx context.Context, a *app, s config.ServeHTTP) (config.ServeHTTP, error) {
+// over returns an endpoint as the flags have it, over what the file says, and what to warn of in the flags.
+func (g *gate) over(ctx context.Context, a *app, s config.ServeHTTP) (config.ServeHTTP, config.Problems, error) {
 	http := map[string]any{}
 	if err := g.keys(http); err != nil || len(http) == 0 {
-		return s, err
+		return s, nil, err
 	}
 	text, err := json.Marshal(map[string]any{"serve": map[string]any{"http": http}, "mcpServers": map[string]any{}})
 	if err != nil {
-		return s, fmt.Errorf("make the configuration: %w", err)
+		return s, nil, fmt.Errorf("make the configuration: %w", err)
 	}
 	cfg, err := config.Parse(ctx, "plait.local.json", text, config.Options{LookupEnv: a.env.LookupEnv, Keyring: a.secrets()})
 	if err != nil {
-		return s, asFlags(err, "", gateFlags)
+		return s, nil, asFlags(err, "", gateFlags)
 	}
 	a.redact.learn(cfg)
 	given := cfg.Serve.HTTP
@@ -95,7 +95,14 @@ func (g *gate) over(ctx context.Context, a *app, s config.ServeHTTP) (config.Ser
 			take()
 		}
 	}
-	return s, nil
+	var warnings config.Problems
+	for _, w := range cfg.Warnings {
+		if w.ID == config.IDGuessable {
+			w.Pos, w.Path = config.Pos{}, "--auth"
+			warnings = append(warnings, w)
+		}
+	}
+	return s, warnings, nil
 }
 
 // lacks returns what an endpoint has not that other machines reach: what may happen, and what to do about it.

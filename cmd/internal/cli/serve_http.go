@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,23 +33,23 @@ func (d *doors) flags(c *cobra.Command) {
 	d.gate.flags(f)
 }
 
-// check returns the endpoint as flags and file have it together. It refuses doors that do not go together, or that are
-// open to others.
-func (d *doors) check(ctx context.Context, a *app, cfg *config.Config) (config.ServeHTTP, error) {
-	s, err := d.over(ctx, a, cfg.Serve.HTTP)
+// check returns the endpoint as flags and file have it together, and what to warn of in the flags. It refuses doors that do
+// not go together, or that are open to others.
+func (d *doors) check(ctx context.Context, a *app, cfg *config.Config) (config.ServeHTTP, config.Problems, error) {
+	s, warnings, err := d.over(ctx, a, cfg.Serve.HTTP)
 	if err != nil {
-		return s, err
+		return s, nil, err
 	}
 	if d.listen != "" {
 		if _, _, err := net.SplitHostPort(d.listen); err != nil {
-			return s, usagef("--http: %q is not an address; write host:port, such as 127.0.0.1:8080", d.listen)
+			return s, nil, usagef("--http: %q is not an address; write host:port, such as 127.0.0.1:8080", d.listen)
 		}
 		s.Listen = config.LoopbackAddress(d.listen)
 	}
 	if wanted, given := d.stdio(); s.Listen == "" && given && !wanted {
-		return s, usagef("--stdio=false leaves no way in; add --http 127.0.0.1:8080, or serve.http.listen to the file")
+		return s, nil, usagef("--stdio=false leaves no way in; add --http 127.0.0.1:8080, or serve.http.listen to the file")
 	}
-	return s, d.gate.check(s)
+	return s, warnings, d.gate.check(s)
 }
 
 // usesStdio reports whether a client is served on standard input and output. Beside an endpoint that is one that
@@ -95,10 +96,12 @@ type entrance struct {
 	opened  chan struct{} // closed when there is a front
 	ops     *ops
 	access  *accessLog
+	urls    atomic.Pointer[[]string] // where clients come in; never nil after adopt
 
 	// Of the goroutine that changes it.
-	now   config.ServeHTTP // the token that plait made included
-	front *downstream.HTTP // nil before there is an address
+	now    config.ServeHTTP // the token that plait made included
+	warned config.Problems  // what was wrong with the flags when they were read last
+	front  *downstream.HTTP // nil before there is an address
 }
 
 func newEntrance(a *app, o *serving, g *gateway, cfg *config.Config) *entrance {
@@ -113,20 +116,35 @@ func newEntrance(a *app, o *serving, g *gateway, cfg *config.Config) *entrance {
 type passage struct {
 	config.ServeHTTP
 
-	wires wires
+	warnings config.Problems // of the flags
+	wires    wires
 }
 
-// prepare does all that can fail of a change to what the configuration says. Until adopt nobody notices anything, but when
-// a part of the address changes that cannot be listened to twice.
+// urls returns where clients come in when an address is listened to, that of Streamable HTTP first.
+func (p *passage) urls(at string) []string {
+	if at == "" {
+		return nil
+	}
+	base := "http://" + at
+	if p.TLS.Cert != "" {
+		base = "https://" + at
+	}
+	if p.SSE {
+		return []string{base + p.Path, base + "/sse"}
+	}
+	return []string{base + p.Path}
+}
+
+// prepare does all that can fail of a change to what the configuration says. Until adopt nobody notices anything.
 func (e *entrance) prepare(ctx context.Context, cfg *config.Config) (*passage, error) {
-	s, err := e.doors.check(ctx, e.app, cfg)
+	s, warnings, err := e.doors.check(ctx, e.app, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if s.Listen == "" && !e.stdio {
 		return nil, errNoDoor
 	}
-	p := &passage{ServeHTTP: s}
+	p := &passage{ServeHTTP: s, warnings: warnings}
 	if s.Listen == "" {
 		return p, nil
 	}
@@ -143,6 +161,8 @@ func (e *entrance) prepare(ctx context.Context, cfg *config.Config) (*passage, e
 func (e *entrance) adopt(ctx context.Context, p *passage) {
 	before := e.now
 	e.now = p.ServeHTTP
+	e.gateway.warn(e.warned, p.warnings)
+	e.warned = p.warnings
 	e.access.asked.Store(p.AccessLog)
 	options := downstream.HTTPOptions{
 		Open: e.gateway.enter, HasProfile: e.gateway.HasProfile, Limit: e.limit, Log: e.gateway.log.Named("downstream"),
@@ -160,16 +180,13 @@ func (e *entrance) adopt(ctx context.Context, p *passage) {
 		e.ops.front = e.front
 		close(e.opened)
 	}
-	at := e.socket.adopt(p.wires)
-	if at == "" {
+	urls := p.urls(e.socket.adopt(p.wires))
+	e.urls.Store(&urls)
+	if urls == nil {
 		return
 	}
-	scheme := "http"
-	if p.TLS.Cert != "" {
-		scheme = "https"
-	}
-	if url := scheme + "://" + at + p.Path; before.Listen != p.Listen || before.TLS != p.TLS || before.Path != p.Path {
-		e.gateway.log.Info("listening", "url", url, "auth", authName(p.Auth))
+	if before.Listen != p.Listen || before.TLS != p.TLS || before.Path != p.Path {
+		e.gateway.log.Info("listening", "url", urls[0], "auth", authName(p.Auth))
 	}
 	if dangers, _ := lacks(p.ServeHTTP); len(dangers) > 0 {
 		e.gateway.log.Warn("other machines are served as --insecure says", "danger", strings.Join(dangers, ", and "))

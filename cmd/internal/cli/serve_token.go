@@ -54,7 +54,7 @@ func (a *app) printToken(ctx context.Context, d *doors, fresh bool) error {
 			return err
 		}
 	}
-	s, err := d.over(ctx, a, cfg.Serve.HTTP)
+	s, _, err := d.over(ctx, a, cfg.Serve.HTTP)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func newStatus(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what runs: each process, its clients and its servers",
-		Long: `Show what runs: each process of yours, its clients and its servers, as each client has them.
+		Long: `Show what runs: each process of yours, where it listens, its clients and its servers, as each client has them.
 
 TOOLS are those that are shown and all; * marks those from a snapshot, which the server has not confirmed yet. A
 row that is not ready ends with what to do; plait help ID says more about an error.
@@ -112,6 +112,9 @@ func describeStatus(out io.Writer, s control.Status, now time.Time) {
 		for _, p := range s.Reload.Problems {
 			fmt.Fprintln(out, "  "+harmless(p.String()))
 		}
+	}
+	if s.URLs != nil {
+		fmt.Fprintln(out, "listening at "+harmless(strings.Join(s.URLs, " and ")))
 	}
 	snapshot := false
 	for _, c := range s.Clients {

@@ -26,6 +26,7 @@ type Status struct {
 	Generation int       `json:"generation"` // of the configuration: 1 at the start, one more with each change
 	Since      time.Time `json:"since"`      // of the generation
 	Reload     *Outcome  `json:"lastReload,omitempty"`
+	URLs       []string  `json:"urls,omitempty"` // where clients come in over HTTP
 	Clients    []Client  `json:"clients"`
 }
 
