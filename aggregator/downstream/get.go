@@ -31,6 +31,8 @@ func (h *HTTP) get(w *response, r *http.Request, c Client) {
 		st, err = s.listen(reader)
 	}
 	switch {
+	case errors.Is(err, errOver): // clients come back for what they take for no answer, again and again; this stops them (WHATWG HTML, server-sent events)
+		w.empty(http.StatusNoContent)
 	case errors.Is(err, errNoStream):
 		h.refuse(w, r, http.StatusBadRequest, err.Error())
 	case err != nil:

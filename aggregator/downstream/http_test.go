@@ -112,11 +112,15 @@ func TestHTTPCancel(t *testing.T) {
 	r := start(t, HTTPOptions{})
 	session := r.hello(latest)
 	s := r.events(r.send("POST", "/mcp", call("1", "wait", "long"), session))
-	s.want("begun")
+	last := s.want("begun")
 	if res := r.send("POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, session); res.StatusCode != http.StatusAccepted {
 		t.Error(res.Status)
 	}
 	s.over()
+	// The official client of TypeScript comes back each second, for as long as it gets a stream.
+	if res := r.send("GET", "/mcp", "", session, "Last-Event-ID: "+last.id); res.StatusCode != http.StatusNoContent {
+		t.Errorf("coming back for nothing: %s", res.Status)
+	}
 }
 
 // TestHTTPOldClient gives a client before 2025-11-25 no event without a message, which is an error to it.

@@ -86,7 +86,7 @@ func (s *session) listen(r *reader) (*stream, error) {
 	return st, nil
 }
 
-// resume has r read a stream again from after an event.
+// resume has r read a stream again from after an event. The error is errOver when nothing comes after that.
 func (s *session) resume(number, after int, r *reader) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,6 +96,9 @@ func (s *session) resume(number, after int, r *reader) (*stream, error) {
 	st := s.streams[number]
 	if st == nil || after >= st.first+len(st.events) { // an event that is still to come
 		return nil, errNoStream
+	}
+	if st.ended && after == st.first+len(st.events)-1 {
+		return nil, errOver
 	}
 	if number == 0 {
 		s.listened = true

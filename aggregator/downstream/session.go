@@ -21,6 +21,7 @@ var (
 	errEnded    = errors.New("the session has ended")
 	errCrowded  = errors.New("the session has too many requests open")
 	errNoStream = errors.New("the session knows no such event")
+	errOver     = errors.New("nothing comes after this event")
 )
 
 // session is one client that speaks HTTP. It is the jsonrpc.Sender of its exchange: what belongs to a request goes
