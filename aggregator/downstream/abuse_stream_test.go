@@ -24,15 +24,17 @@ func TestAbuseEvents(t *testing.T) {
 	last := s.want("mine 0", "mine 1", "mine 2", `"for":"mine"`)
 	for id, want := range map[string]string{
 		"1-0":                       "mine 0", // stream 1 of my own session
-		last.id:                     "204", // nothing comes after the answer
-		"2-0":                       "400", // of the other
+		last.id:                     "204",    // nothing comes after the answer
+		"2-0":                       "400",    // of the other
 		"3-1":                       "400",
 		"0-1":                       "400", // nothing was there yet
 		"1-5":                       "400", // from the future
 		"1-99999":                   "400",
 		"1-01":                      "400", // not as we write it
 		"+1-0":                      "400",
-		"1-0-0":                     "400",
+		"1-0-9":                     "mine 0", // before the first event
+		"1-0-01":                    "400",
+		"1-0-0-0":                   "400",
 		"1":                         "400",
 		"-":                         "400",
 		"0x1-0":                     "400",

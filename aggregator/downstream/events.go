@@ -155,9 +155,7 @@ func (t *tail) prime() {
 	if t.session.single {
 		t.out.event("endpoint", "", jsonrpc.Text{[]byte(of(messagePath, t.session.client.Profile) + "?sessionId=" + t.session.id)})
 	} else if t.session.version >= protocol.V20251125 {
-		o := t.session.look(t.stream, t.reader)
-		t.out.put([]byte("id: " + eventID(t.stream.number, o.from-1) + "\nretry: " + retryAfter + "\ndata:\n\n"))
-		t.session.name(t.stream, t.reader)
+		t.out.put([]byte("id: " + t.session.prime(t.stream, t.reader) + "\nretry: " + retryAfter + "\ndata:\n\n"))
 	}
 	t.out.flush()
 }

@@ -83,6 +83,15 @@ func TestHTTPGetStream(t *testing.T) {
 	other := r.events(r.send("GET", "/mcp", "", session, "Last-Event-ID: 0-0")) // the newest wins
 	s.over()
 	other.want("one", "two", "three")
+	ids := map[string]bool{}
+	for range 6 { // without a message between them the official client of Go gives up after five with the same id
+		s := r.events(r.send("GET", "/mcp", "", session))
+		if g, _ := s.next(); g.id == "" || ids[g.id] {
+			t.Errorf("%+v after %v", g, ids)
+		} else {
+			ids[g.id] = true
+		}
+	}
 }
 
 // TestHTTPResume has a client lose a stream and come back for what it has not seen: a disconnect does not cancel.

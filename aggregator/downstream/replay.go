@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
@@ -171,4 +172,14 @@ func (s *session) name(st *stream, r *reader) {
 	if st.reader == r {
 		st.named = true
 	}
+}
+
+// prime returns an id of the place from where r reads the stream. Each is given once (2025-11-25, transports,
+// resumability): a client that gets the same again takes it for standing still, and gives up.
+func (s *session) prime(st *stream, r *reader) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.primed++
+	st.named = st.named || st.reader == r
+	return eventID(st.number, st.next-1) + "-" + strconv.Itoa(st.primed)
 }

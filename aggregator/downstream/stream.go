@@ -31,6 +31,7 @@ type stream struct {
 
 	reader  *reader   // who sends it to the client, nil for nobody
 	named   bool      // the client has seen an id of it, so that it can come back
+	primed  int       // how many ids of places the client was given
 	ended   bool      // nothing is added any more
 	retired time.Time // when it had ended and nobody was sending it; zero before
 }
@@ -88,14 +89,17 @@ const maxEventID = 40
 
 // readEventID reads an id; what we have not made is false.
 func readEventID(id string) (stream, after int, ok bool) {
-	left, right, found := strings.Cut(id, "-")
-	if !found || len(id) > maxEventID {
+	parts := strings.SplitN(id, "-", 4)
+	if len(id) > maxEventID || len(parts) < 2 || len(parts) > 3 {
 		return 0, 0, false
 	}
-	stream, err := strconv.Atoi(left)
-	if err != nil || stream < 0 {
-		return 0, 0, false
+	var place [3]int
+	for i, part := range parts {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 || strconv.Itoa(n) != part {
+			return 0, 0, false
+		}
+		place[i] = n
 	}
-	after, err = strconv.Atoi(right)
-	return stream, after, err == nil && after >= 0 && eventID(stream, after) == id
+	return place[0], place[1], true
 }
