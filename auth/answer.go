@@ -11,6 +11,7 @@ import (
 	"github.com/plait-mcp/plait/auth/challenge"
 	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -112,7 +113,7 @@ func (c *Client) rejected(ctx context.Context, bearer challenge.Challenge, t try
 	if err := c.moved(ctx, bearer, false); err != nil {
 		return false, err
 	}
-	if !t.last && (!t.fresh || !isYoung(t.token, time.Now())) {
+	if !t.last && (!t.fresh || !wallet.IsYoung(t.token, time.Now())) {
 		return true, nil
 	}
 	if err := c.moved(ctx, bearer, true); err != nil {
@@ -178,8 +179,7 @@ func (c *Client) narrow(ctx context.Context, bearer challenge.Challenge, t try) 
 	if b == nil {
 		return false, nil
 	}
-	h := c.site.m.grantOf(b.Grant)
-	rec := h.current()
+	rec := c.site.m.wallet.Grant(b.Grant).Record()
 	if rec == nil {
 		return false, nil
 	}
@@ -196,7 +196,7 @@ func (c *Client) narrow(ctx context.Context, bearer challenge.Challenge, t try) 
 	case c.site.isMachine() && (again || len(missing) == 0 || t.last || c.site.identity.Grant == config.GrantExec):
 		return false, nil // no way to more: the server's own answer tells why
 	case c.site.isMachine():
-		return true, h.widen(ctx, c.site, all)
+		return true, c.site.widen(ctx, b.Grant, all)
 	}
 	if !again {
 		c.want(ctx, missing)

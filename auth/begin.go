@@ -15,6 +15,7 @@ import (
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -205,15 +206,15 @@ func (s *site) staysWith(old *bond, found *discovery.Found) error {
 }
 
 // signedIn returns the record that a bond leads to, nil when there is none.
-func (m *Manager) signedIn(ctx context.Context, b *bond) *record {
+func (m *Manager) signedIn(ctx context.Context, b *bond) *wallet.Record {
 	if b == nil || b.Grant == "" {
 		return nil
 	}
-	h := m.grantOf(b.Grant)
-	if err := h.reload(ctx); err != nil {
+	rec, err := m.wallet.Grant(b.Grant).Read(ctx)
+	if err != nil {
 		return nil
 	}
-	return h.current()
+	return rec
 }
 
 // siblings returns the other servers that the identity of a site is for.

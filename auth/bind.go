@@ -11,6 +11,7 @@ import (
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -43,7 +44,7 @@ func (c *Client) bind(ctx context.Context, bearer *challenge.Challenge) (*bond, 
 	c.mu.Unlock()
 	resource := s.resource(b)
 	b.Grant = grantKey(s.who, found.Server.Issuer, client.ID, []string{resource, b.Print})
-	if err := s.seed(ctx, b.Grant, &record{
+	if err := s.seed(ctx, b.Grant, &wallet.Record{
 		Who: s.who, Identity: s.identity.Name, Issuer: found.Server.Issuer, Metadata: found.Server, Client: client,
 		Asked: s.scopes(b), Resources: []string{resource},
 	}); err != nil {
@@ -85,15 +86,14 @@ func (s *site) staticClient(ctx context.Context, found *discovery.Found) (*regis
 }
 
 // seed makes the record of a grant, with what somebody gave from outside, unless it is there with just that.
-func (s *site) seed(ctx context.Context, key string, rec *record) error {
-	h := s.m.grantOf(key)
-	unlock, err := h.hold(ctx)
+func (s *site) seed(ctx context.Context, key string, rec *wallet.Record) error {
+	held, err := s.m.wallet.Grant(key).Hold(ctx, s.identity)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer held.Release()
 	given := s.given()
-	if old := h.current(); old != nil && old.Seed == given && slices.Equal(old.Asked, rec.Asked) {
+	if old := held.Record(); old != nil && old.Seed == given && slices.Equal(old.Asked, rec.Asked) {
 		return nil
 	}
 	rec.Seed, rec.SignedIn, rec.Refresh = given, time.Now().Round(0), s.identity.RefreshToken.Reveal()
@@ -104,9 +104,9 @@ func (s *site) seed(ctx context.Context, key string, rec *record) error {
 		if err != nil {
 			return err
 		}
-		rec.take(rec.Resources[0], t)
+		rec.Take(rec.Resources[0], t)
 	}
-	h.keep(ctx, s, rec)
+	held.Keep(ctx, rec)
 	return nil
 }
 
@@ -120,18 +120,18 @@ func (s *site) given() string {
 }
 
 // widen has the next token of an identity that needs no person ask for more scopes.
-func (h *holder) widen(ctx context.Context, s *site, scopes []string) error {
-	unlock, err := h.hold(ctx)
+func (s *site) widen(ctx context.Context, key string, scopes []string) error {
+	held, err := s.m.wallet.Grant(key).Hold(ctx, s.identity)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	rec := h.current()
+	defer held.Release()
+	rec := held.Record()
 	if rec == nil || within(scopes, rec.Asked) {
 		return nil
 	}
-	next := rec.clone()
+	next := rec.Clone()
 	next.Asked = scopes
-	h.keep(ctx, s, next)
+	held.Keep(ctx, next)
 	return nil
 }

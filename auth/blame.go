@@ -11,7 +11,13 @@ import (
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
 )
+
+// needError says that a person has to sign in.
+type needError struct{ id, reason string }
+
+func (e *needError) Error() string { return e.reason }
 
 // blame makes of an error one that somebody outside decides on, and remembers that requests do not reach the server.
 // seen is when the grant was signed in to that the request was made with.
@@ -19,9 +25,9 @@ func (c *Client) blame(ctx context.Context, err error, seen time.Time) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	if alone, ok := errors.AsType[*refusedAloneError](err); ok {
+	if alone, ok := errors.AsType[*wallet.AloneError](err); ok {
 		c.part(ctx)
-		err = &needError{IDRequest, "its authorization server wants a sign-in for this server alone (" + text(alone.err) + ")"}
+		err = &needError{IDRequest, "its authorization server wants a sign-in for this server alone (" + text(alone.Err) + ")"}
 	}
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		c.changeBond(ctx, func(b *bond) { b.Moved = moved.to })
@@ -45,14 +51,17 @@ func (s *site) typed(err error) error {
 		return &RefusedError{Server: server, Identity: identity, ID: id, Reason: reason, Advice: advice}
 	}
 	wait := time.Duration(0)
-	if paused, ok := errors.AsType[*pausedError](err); ok {
-		wait = paused.wait
+	if paused, ok := errors.AsType[*wallet.PausedError](err); ok {
+		wait = paused.Wait
 	}
 	if reason, advice, ok := storeTrouble(err); ok {
 		return &UnavailableError{Server: server, Identity: identity, ID: IDUnavailable, Reason: reason, Advice: advice, RetryAfter: wait}
 	}
 	if need, ok := errors.AsType[*needError](err); ok {
 		return &LoginRequiredError{Server: server, Identity: identity, ID: need.id, Reason: need.reason}
+	}
+	if over, ok := errors.AsType[*wallet.ExpiredError](err); ok {
+		return &LoginRequiredError{Server: server, Identity: identity, ID: IDExpired, Reason: over.Reason}
 	}
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		return s.movedTo(moved)
@@ -73,8 +82,10 @@ func (s *site) typed(err error) error {
 		return out
 	}
 	switch {
-	case errors.Is(err, errRejected), errors.Is(err, errStorm):
+	case errors.Is(err, errRejected), errors.Is(err, wallet.ErrVain):
 		return refused(IDTokenRefused, err.Error()+" (audience or scope?)", "run plait auth explain "+server)
+	case errors.Is(err, wallet.ErrNoGrant):
+		return &LoginRequiredError{Server: server, Identity: identity, ID: IDSignIn, Reason: err.Error()}
 	case isTyped(err):
 		return err
 	}
@@ -207,4 +218,15 @@ func storeTrouble(err error) (reason, advice string, ok bool) {
 	}
 	reason, advice, _ = strings.Cut(text, "; ")
 	return reason, advice, text != ""
+}
+
+// text returns an error for people: as a clause, without what only a program wants.
+func text(err error) string {
+	if refused, ok := errors.AsType[*grant.Error](err); ok && refused.Code != "" {
+		if refused.Description != "" {
+			return fmt.Sprintf("%s: %q", refused.Code, refused.Description)
+		}
+		return refused.Code
+	}
+	return err.Error()
 }

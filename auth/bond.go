@@ -12,8 +12,38 @@ import (
 	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
+
+// declined is the state of a bond: the person said no to the first sign-in.
+const (
+	declined       = "declined"
+	reasonDeclined = "access was declined"
+)
+
+// bond leads from a server, as an identity comes to it, to the grant that is used there. It is made by a sign-in, or by
+// the first token that needs none, so that the next process asks nobody.
+type bond struct {
+	Who    string           `json:"who"` // of the identity, see who
+	Server string           `json:"server"`
+	URL    string           `json:"url"`
+	Grant  string           `json:"grant"` // key of its record; "" when there is none but something is known
+	Found  *discovery.Found `json:"found,omitempty"`
+	Client string           `json:"client,omitempty"` // its id
+	Print  string           `json:"print,omitempty"`  // of an identity that needs no person: another one has other tokens
+	State  string           `json:"state,omitempty"`  // declined, or ""
+	Wanted []string         `json:"wanted,omitempty"` // what calls needed and the grant does not have
+	Moved  string           `json:"moved,omitempty"`  // the issuer that the server names instead of that of the grant
+
+	// Asked is the challenge to a request without a token, of a server that lets anybody in until they want something.
+	Asked *challenge.Challenge `json:"asked,omitempty"`
+
+	// What its authorization server does not take: a sign-in for several resources, `resource`, offline_access.
+	Alone      bool `json:"alone,omitempty"`
+	NoResource bool `json:"noResource,omitempty"`
+	NoOffline  bool `json:"noOffline,omitempty"`
+}
 
 // bonded returns the bond that leads to the grant of the client, nil when requests go without a token: only with the
 // identity auto, until the server asks for one.
@@ -64,14 +94,14 @@ func (c *Client) lookAgain(ctx context.Context) (*bond, error) {
 
 // take makes b the bond of the client; nil is none.
 func (c *Client) take(b *bond) {
-	var at stop
-	var h *holder
+	var at *place
+	var g *wallet.Grant
 	if b != nil && b.Grant != "" {
-		at, h = newStop(c.site, b), c.site.m.grantOf(b.Grant)
+		at, g = newPlace(c.site, b), c.site.m.wallet.Grant(b.Grant)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bond, c.looked, c.at, c.grant = b, true, at, h
+	c.bond, c.looked, c.at, c.grant = b, true, at, g
 }
 
 // bond reads the bond of the site, nil when there is none that fits the identity as it is configured now.
@@ -179,11 +209,11 @@ func (c *Client) join(ctx context.Context, found *discovery.Found) (bool, error)
 			continue
 		}
 		own := &bond{Grant: b.Grant, Found: found, Client: b.Client}
-		h := s.m.grantOf(b.Grant)
-		if err := h.reload(ctx); err != nil || h.current() == nil || h.current().State != valid {
+		g := s.m.wallet.Grant(b.Grant)
+		if rec, err := g.Read(ctx); err != nil || rec == nil || rec.Expired() != nil {
 			continue
 		}
-		_, _, err := h.acquire(ctx, newStop(s, own), "")
+		_, _, err := g.Token(ctx, newPlace(s, own), "")
 		if err != nil {
 			s.m.log.Debug("a sign-in does not serve another server", "server", s.server.Name, "identity", s.identity.Name, "err", text(err))
 			continue
@@ -221,19 +251,16 @@ func (c *Client) follow(ctx context.Context) {
 	b, err := c.lookAgain(ctx)
 	if err != nil || b == nil || b.Grant == "" {
 		if before != nil && before.Grant != "" {
-			_ = c.site.m.grantOf(before.Grant).reload(ctx)
+			_, _ = c.site.m.wallet.Grant(before.Grant).Read(ctx)
 		}
 		return
 	}
-	h := c.site.m.grantOf(b.Grant)
-	if err := h.reload(ctx); err != nil {
+	g := c.site.m.wallet.Grant(b.Grant)
+	rec, err := g.Read(ctx)
+	if err != nil || rec == nil || rec.Expired() != nil {
 		return
 	}
-	rec := h.current()
-	if rec == nil || rec.State != valid {
-		return
-	}
-	t := h.peek(c.site.resource(b))
+	t := g.Peek(c.site.resource(b))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.blocked != nil && c.helps(rec, t) {
@@ -251,7 +278,7 @@ func (c *Client) isBlocked() bool {
 }
 
 // helps reports whether what was saved may end what keeps requests from the server. c is locked.
-func (c *Client) helps(rec *record, t *grant.Token) bool {
+func (c *Client) helps(rec *wallet.Record, t *grant.Token) bool {
 	if !rec.SignedIn.Equal(c.seen) {
 		return true
 	}
@@ -264,24 +291,13 @@ func (c *Client) helps(rec *record, t *grant.Token) bool {
 	return false
 }
 
-// peek returns the usable token for a resource, nil when there is none.
-func (h *holder) peek(resource string) *grant.Token {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.usable(resource, time.Now())
-}
-
 // Retry forgets what keeps requests from the server for a while: a person wants it tried now.
 func (c *Client) Retry() {
 	c.mu.Lock()
 	b := c.bond
 	c.asked, c.stops, c.closedTo = nil, nil, time.Time{}
 	c.mu.Unlock()
-	if b == nil || b.Grant == "" {
-		return
+	if b != nil && b.Grant != "" {
+		c.site.m.wallet.Grant(b.Grant).Retry()
 	}
-	h := c.site.m.grantOf(b.Grant)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.until, h.err = time.Time{}, nil
 }

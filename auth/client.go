@@ -11,6 +11,7 @@ import (
 
 	"github.com/plait-mcp/plait/auth/challenge"
 	"github.com/plait-mcp/plait/auth/grant"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -27,8 +28,8 @@ type Client struct {
 	mu        sync.Mutex
 	changed   chan struct{} // closed, and made anew, when it is worth trying again
 	bond      *bond         // never changed, only replaced; nil when nobody has signed in
-	grant     *holder       // where bond leads, nil when it leads nowhere
-	at        stop          // with grant: where it is used
+	grant     *wallet.Grant // where bond leads, nil when it leads nowhere
+	at        *place        // with grant: where it is used
 	looked    bool          // bond is what the store had
 	asked     *asked        // the last discovery
 	challenge challenge.Challenge
@@ -187,10 +188,10 @@ func (c *Client) token(ctx context.Context, refused string) (*grant.Token, bool,
 	}
 	for {
 		c.mu.Lock()
-		h, at := c.grant, c.at
+		g, at := c.grant, c.at
 		c.mu.Unlock()
-		if h != nil {
-			return h.acquire(ctx, at, refused)
+		if g != nil {
+			return g.Token(ctx, at, refused)
 		}
 		if b, err := c.bonded(ctx); b == nil || err != nil {
 			return nil, false, err
@@ -201,12 +202,12 @@ func (c *Client) token(ctx context.Context, refused string) (*grant.Token, bool,
 // signedIn returns when the grant of the client was signed in to, as far as is known here.
 func (c *Client) signedIn() time.Time {
 	c.mu.Lock()
-	h := c.grant
+	g := c.grant
 	c.mu.Unlock()
-	if h == nil {
+	if g == nil {
 		return time.Time{}
 	}
-	if rec := h.current(); rec != nil {
+	if rec := g.Record(); rec != nil {
 		return rec.SignedIn
 	}
 	return time.Time{}

@@ -11,9 +11,8 @@
 //
 //   - a bond leads from a server, as an identity comes to it, to a grant; with one, no process asks the network where
 //     tokens are;
-//   - a grant is what an authorization server allowed: the refresh token, and an access token for each resource. It is
-//     the unit of locking: who wants to renew takes the kernel lock of the grant, reads it again, and asks only when
-//     nobody else has; what comes is written before it is used;
+//   - a grant is what an authorization server allowed: the refresh token, and an access token for each resource. Package
+//     wallet gives those out and sees to it that one process of all renews them;
 //   - a client is plait's registration at an authorization server, one for each identity there.
 //
 // Only an authorization server that says that a grant is void makes plait want a person. The network, an overloaded

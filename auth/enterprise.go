@@ -12,6 +12,7 @@ import (
 	"github.com/plait-mcp/plait/auth/flow"
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/register"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -27,7 +28,7 @@ func (s *site) isEnterprise() bool {
 
 // enterprise gets a token for the person that an identity provider knows: by the ID token that is given, else by the
 // one of the sign-in there.
-func (s *site) enterprise(ctx context.Context, rec *record, b *bond, resource string) (*grant.Token, error) {
+func (s *site) enterprise(ctx context.Context, rec *wallet.Record, b *bond, resource string) (*grant.Token, error) {
 	idp, err := s.provider(ctx)
 	if err != nil {
 		return nil, err
@@ -79,13 +80,14 @@ func (s *site) provider(ctx context.Context) (*grant.Endpoint, error) {
 // subjectMargin is how long an ID token has to live for an exchange.
 const subjectMargin = 30 * time.Second
 
-// subject renews the ID token of a record when it is over, and saves it. The lock of the grant is held.
-func (h *holder) subject(ctx context.Context, s *site, rec *record) (*record, error) {
+// subject renews the ID token of a grant when it is over, saves it, and returns the record.
+func (s *site) subject(ctx context.Context, held *wallet.Held) (*wallet.Record, error) {
+	rec := held.Record()
 	if ends := claimsOf(rec.ID).Expires; rec.ID != "" && (ends == 0 || time.Unix(int64(ends), 0).After(time.Now().Add(subjectMargin))) {
 		return rec, nil
 	}
 	if rec.Refresh == "" {
-		return nil, h.tombstone(ctx, rec, "the sign-in at the identity provider is over")
+		return nil, s.end(ctx, held, "the sign-in at the identity provider is over")
 	}
 	idp, err := s.provider(ctx)
 	if err != nil {
@@ -93,18 +95,18 @@ func (h *holder) subject(ctx context.Context, s *site, rec *record) (*record, er
 	}
 	t, err := idp.Refresh(ctx, rec.Refresh, nil, "")
 	if err != nil {
-		return nil, h.failed(ctx, rec, err)
+		return nil, s.failed(ctx, held, err)
 	}
-	next := rec.clone()
+	next := rec.Clone()
 	if t.Refresh != "" {
 		next.Refresh = t.Refresh
 	}
 	if t.ID == "" {
-		h.keep(ctx, s, next)
-		return nil, h.tombstone(ctx, next, "the identity provider renews the sign-in without an ID token")
+		held.Keep(ctx, next)
+		return nil, s.end(ctx, held, "the identity provider renews the sign-in without an ID token")
 	}
 	next.ID = t.ID
-	h.keep(ctx, s, next)
+	held.Keep(ctx, next)
 	return next, nil
 }
 
@@ -140,7 +142,7 @@ func (m *Manager) settleEnterprise(ctx context.Context, e *errand, sites []*site
 	if err != nil {
 		return err
 	}
-	rec := &record{
+	rec := &wallet.Record{
 		Who: sites[0].who, Identity: sites[0].identity.Name, Issuer: idp.Metadata.Issuer, Metadata: idp.Metadata, Client: e.Client,
 		Asked: e.Scopes, Account: accountOf(t.ID), SignedIn: time.Now().Round(0), ID: t.ID, Refresh: t.Refresh, RefreshExpires: t.RefreshExpires,
 	}

@@ -104,8 +104,8 @@ func (m *Manager) describeGrant(ctx context.Context, s *site) discovery.Step {
 	}
 	step.Result = discovery.OK
 	step.Detail = "since " + rec.SignedIn.Format(time.RFC3339)
-	if rec.State != valid {
-		step.Result, step.Detail = discovery.Refused, rec.need().reason
+	if over := rec.Expired(); over != nil {
+		step.Result, step.Detail = discovery.Refused, over.Reason
 	}
 	return step
 }

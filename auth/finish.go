@@ -9,6 +9,7 @@ import (
 	"github.com/plait-mcp/plait/auth/flow"
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
 )
 
 // finish exchanges the code of a sign-in that any process began, and saves what it brings.
@@ -51,14 +52,14 @@ func (m *Manager) settle(ctx context.Context, e *errand, sites []*site, t *grant
 	for i := range e.Servers {
 		resources = append(resources, sites[i].resource(e.Servers[i].Bond))
 	}
-	rec := &record{
+	rec := &wallet.Record{
 		Who: s.who, Identity: s.identity.Name, Issuer: first.Found.Server.Issuer, Metadata: first.Found.Server, Client: e.Client,
 		Resources: union(resources), Asked: e.Scopes, Account: accountOf(t.ID), SignedIn: time.Now().Round(0), Seed: s.given(),
 	}
 	if t.Scope != "" {
 		rec.Granted = strings.Fields(t.Scope)
 	}
-	rec.take(resources[0], t)
+	rec.Take(resources[0], t)
 	if t.Refresh == "" {
 		m.log.Info("the authorization server issues no refresh token, so that somebody has to sign in again when this token is over",
 			"identity", s.identity.Name, "expires", t.Expires, "next", "offlineAccess: always may help")
@@ -67,54 +68,43 @@ func (m *Manager) settle(ctx context.Context, e *errand, sites []*site, t *grant
 }
 
 // establish saves a new grant and leads the servers to it.
-func (m *Manager) establish(ctx context.Context, e *errand, sites []*site, rec *record) error {
+func (m *Manager) establish(ctx context.Context, e *errand, sites []*site, rec *wallet.Record) error {
 	key := grantKey(rec.Who, rec.Issuer, e.Client.ID, rec.Resources)
-	h := m.grantOf(key)
-	unlock, err := h.hold(ctx)
+	held, err := m.wallet.Grant(key).Hold(ctx, sites[0].identity)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	h.mu.Lock()
-	h.refused, h.until, h.err = nil, time.Time{}, nil
-	h.mu.Unlock()
-	h.keep(ctx, sites[0], rec)
-	if h.isUnsaved() {
+	defer held.Release()
+	if !held.Replace(ctx, rec) {
 		return &flow.FailedError{Message: "the sign-in could not be saved: make the folder of credentials.path writable"}
 	}
 	for i := range e.Servers {
-		m.lead(ctx, h, sites[i], e.Servers[i].Bond, key)
+		m.lead(ctx, held, sites[i], e.Servers[i].Bond, key)
 	}
 	m.log.Info("signed in", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "account", rec.Account)
 	return nil
 }
 
-func (h *holder) isUnsaved() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.unsaved
-}
-
 // lead gets a token for a server of a new grant, unless there is one, and leads the server to it. A server that the
-// grant does not serve is left for a sign-in of its own. The lock of the grant is held.
-func (m *Manager) lead(ctx context.Context, h *holder, s *site, b *bond, key string) {
+// grant does not serve is left for a sign-in of its own.
+func (m *Manager) lead(ctx context.Context, held *wallet.Held, s *site, b *bond, key string) {
 	old, _ := s.bond(ctx)
-	b.Grant, b.Client, b.State = key, h.current().Client.ID, valid
+	b.Grant, b.Client, b.State = key, held.Record().Client.ID, ""
 	if s.isEnterprise() {
 		b.Client = "" // the grant is of another client, the one at the identity provider
 	}
-	resource := s.resource(b)
-	if h.peek(resource) == nil {
-		if _, err := h.request(ctx, newStop(s, b)); err != nil {
-			_, alone := errors.AsType[*refusedAloneError](err)
-			_, none := errors.AsType[*needError](err)
+	at := newPlace(s, b)
+	if m.wallet.Grant(key).Peek(at.resource) == nil {
+		if _, err := held.Renew(ctx, at); err != nil {
+			_, alone := errors.AsType[*wallet.AloneError](err)
+			_, none := errors.AsType[*wallet.ExpiredError](err)
 			if (alone || none) && !s.isEnterprise() {
 				m.log.Info("one sign-in is not enough for all servers of the identity", "identity", s.identity.Name, "server", s.server.Name)
 				b.Grant, b.Alone = "", true
 			} // else the token comes when it is needed
 		}
 	}
-	if within(b.Wanted, h.current().Asked) && !s.isEnterprise() {
+	if within(b.Wanted, held.Record().Asked) && !s.isEnterprise() {
 		b.Wanted = nil
 	}
 	if _, err := s.putBond(ctx, func(now *bond) { *now = *b }); err != nil {

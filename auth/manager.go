@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/plait-mcp/plait/auth/flow"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -39,11 +41,11 @@ type Manager struct {
 	ending chan struct{}                  // closed when it takes none any more
 	ended  chan struct{}                  // closed when none is left
 	wake   chan struct{}                  // there is something to look at
-	own    *store.Store                   // to be closed with the Manager; nil when Options had one
+	wallet *wallet.Wallet
+	own    *store.Store // to be closed with the Manager; nil when Options had one
 
 	mu      sync.Mutex
 	tending bool
-	holders map[string]*holder
 	clients map[*Client]struct{}
 	begun   map[string]string // keys of the sign-ins that were begun here, by site
 	broker  *flow.Broker
@@ -57,7 +59,7 @@ func NewManager(ctx context.Context, opts Options) *Manager {
 	m := &Manager{
 		opts: opts, log: opts.Log,
 		jobs: make(chan func(context.Context)), ending: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		holders: map[string]*holder{}, clients: map[*Client]struct{}{}, begun: map[string]string{},
+		clients: map[*Client]struct{}{}, begun: map[string]string{},
 		renewals: map[string]Renewals{},
 	}
 	if m.log == nil {
@@ -70,18 +72,10 @@ func NewManager(ctx context.Context, opts Options) *Manager {
 		m.own, _ = store.Open(store.Options{}) // in memory, which never fails
 		m.opts.Store = m.own
 	}
+	m.wallet = wallet.New(wallet.Options{Store: m.opts.Store, Go: m.renewing, Learn: opts.Learn, Log: m.log})
 	ctx, m.cancel = context.WithCancel(ctx)
 	go m.run(ctx)
 	return m
-}
-
-// conceal tells whoever cleans logs of secrets that came from the store: another process may have got them.
-func (m *Manager) conceal(secrets []string) {
-	for _, s := range secrets {
-		if m.opts.Learn != nil && s != "" {
-			m.opts.Learn(s)
-		}
-	}
 }
 
 // run starts what the Manager does by itself, until ctx ends, and waits for it.
@@ -126,13 +120,22 @@ func (m *Manager) goes(f func(ctx context.Context)) bool {
 	}
 }
 
-// nudge makes the tender look.
-func (m *Manager) nudge() {
-	select {
-	case m.wake <- struct{}{}:
-	default:
+// renewing runs a renewal as goes does, and makes the tender look when it has ended.
+func (m *Manager) renewing(renewal func(ctx context.Context)) error {
+	if !m.goes(func(ctx context.Context) {
+		renewal(ctx)
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}) {
+		return errClosed
 	}
+	return nil
 }
+
+// errClosed says that the Manager was closed.
+var errClosed = errors.New("plait ends")
 
 // attend starts the tender, once something is there to be looked after.
 func (m *Manager) attend() {
@@ -145,14 +148,6 @@ func (m *Manager) attend() {
 	}
 }
 
-const (
-	// look is how often grants are looked at even when nothing happened: a timer stands still while a computer sleeps,
-	// and the tokens expire all the same.
-	look = 30 * time.Second
-	// again is how soon what could not be saved is written again.
-	again = 5 * time.Second
-)
-
 // tend renews tokens that are used, before they expire, and hears of what other processes save.
 func (m *Manager) tend(ctx context.Context) {
 	changes, err := m.opts.Store.Watch(ctx)
@@ -160,7 +155,7 @@ func (m *Manager) tend(ctx context.Context) {
 		m.log.Warn("does not hear of sign-ins in other processes", "err", err)
 	}
 	m.follow(ctx)
-	timer := time.NewTimer(look)
+	timer := time.NewTimer(m.wallet.Tend(ctx))
 	defer timer.Stop()
 	for {
 		select {
@@ -172,7 +167,7 @@ func (m *Manager) tend(ctx context.Context) {
 		case <-timer.C:
 			m.followBlocked(ctx)
 		}
-		timer.Reset(m.renewDue(ctx))
+		timer.Reset(m.wallet.Tend(ctx))
 	}
 }
 
@@ -198,60 +193,4 @@ func (m *Manager) all() []*Client {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Keys(m.clients))
-}
-
-// renewDue starts to renew the tokens that are due and writes what is unsaved. It returns when to look again.
-func (m *Manager) renewDue(ctx context.Context) time.Duration {
-	m.mu.Lock()
-	holders := make([]*holder, 0, len(m.holders))
-	for _, h := range m.holders {
-		holders = append(holders, h)
-	}
-	m.mu.Unlock()
-	now, next := time.Now(), look
-	for _, h := range holders {
-		at, unsaved := h.tend(now)
-		if unsaved {
-			h.save(ctx)
-			next = min(next, again)
-		}
-		if !at.IsZero() {
-			next = min(next, max(at.Sub(now), time.Second))
-		}
-	}
-	return next
-}
-
-// tend starts to renew what is due and returns when something will be, zero for never, and whether something is to be
-// written.
-func (h *holder) tend(now time.Time) (next time.Time, unsaved bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.rec == nil || now.Sub(h.used) > watched {
-		return time.Time{}, h.unsaved
-	}
-	for resource, d := range h.due {
-		t := h.rec.Tokens[resource]
-		if d.at.IsZero() || t == nil || t.Access != d.token || !h.renewable(resource) {
-			continue
-		}
-		at := d.at
-		if at.Before(h.until) {
-			at = h.until
-		}
-		if now.Before(at) {
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
-			continue
-		}
-		h.start(resource, t.Access)
-	}
-	return next, h.unsaved
-}
-
-// renewable reports whether a token can be had without a person. h is locked.
-func (h *holder) renewable(resource string) bool {
-	at, used := h.stops[resource]
-	return used && h.rec.State == valid && (h.rec.Refresh != "" || h.rec.ID != "" || at.site.isMachine())
 }

@@ -3,188 +3,119 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/plait-mcp/plait/auth/discovery"
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
+	"github.com/plait-mcp/plait/config"
 )
 
-// needError says that a person has to sign in.
-type needError struct{ id, reason string }
-
-func (e *needError) Error() string { return e.reason }
-
-// pausedError says that nothing is tried for a while, after err.
-type pausedError struct {
-	err  error
-	wait time.Duration
+// place is a site with the bond that led to a grant, where that is used. It implements wallet.Place.
+type place struct {
+	site     *site
+	bond     *bond
+	resource string
 }
 
-func (e *pausedError) Error() string { return e.err.Error() }
+func newPlace(s *site, b *bond) *place { return &place{site: s, bond: b, resource: s.resource(b)} }
 
-func (e *pausedError) Unwrap() error { return e.err }
+// Identity implements wallet.Place.
+func (p *place) Identity() *config.Identity { return p.site.identity }
 
-// errClosed says that the Manager was closed.
-var errClosed = errors.New("plait ends")
+// Resource implements wallet.Place.
+func (p *place) Resource() string { return p.resource }
 
-// refusedAloneError says that one sign-in does not serve this resource.
-type refusedAloneError struct{ err error }
-
-func (e *refusedAloneError) Error() string { return e.err.Error() }
-
-func (e *refusedAloneError) Unwrap() error { return e.err }
-
-// renew returns a token: the one of the store when that is usable, for another process may have renewed it, else a new
-// one. replace is a token that is still usable and that a new one shall take the place of, "" for none. The lock of the
-// grant is held from the reading to the writing, so that one process of all asks the authorization server, and never
-// twice with the same refresh token.
-func (h *holder) renew(ctx context.Context, at stop, replace string) (*grant.Token, bool, error) {
-	resource := at.resource
-	stored := func() (*grant.Token, error) {
-		if err := h.reload(ctx); err != nil {
-			return nil, &grant.Error{Op: "reading the saved sign-in", Temporary: true, Cause: err}
-		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if t := h.usable(resource, time.Now()); t != nil && t.Access != replace {
-			return t, nil
-		}
-		return nil, nil //nolint:nilnil // there is none
-	}
-	if t, err := stored(); t != nil || err != nil {
-		return t, false, err
-	}
-	unlock, err := h.lock(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	defer unlock()
-	if t, err := stored(); t != nil || err != nil {
-		return t, false, err
-	}
-	t, err := h.request(ctx, at)
-	h.note(at.site, err)
-	return t, err == nil, err
+// Renewable implements wallet.Place.
+func (p *place) Renewable(rec *wallet.Record) bool {
+	return rec.Refresh != "" || rec.ID != "" || p.site.isMachine()
 }
 
-func (h *holder) lockName() string { return "grant-" + h.key }
-
-// hold keeps all other processes from changing the record, and reads it.
-func (h *holder) hold(ctx context.Context) (unlock func(), err error) {
-	unlock, err = h.m.opts.Store.Lock(ctx, h.lockName())
-	if err != nil {
-		return nil, err
-	}
-	if err := h.reload(ctx); err != nil {
-		unlock()
-		return nil, err
-	}
-	return unlock, nil
-}
-
-// lock waits for its turn to ask the authorization server. Who has the lock needs two minutes at most, unless it was
-// stopped.
-func (h *holder) lock(ctx context.Context) (unlock func(), err error) {
-	limited, cancel := context.WithTimeoutCause(ctx, lockLimit, errHeld)
-	defer cancel()
-	unlock, err = h.m.opts.Store.Lock(limited, h.lockName())
-	if err != nil && limited.Err() != nil {
-		err = context.Cause(limited)
-	}
-	if err != nil {
-		return nil, &grant.Error{Op: "waiting for another process of plait", Temporary: true, Cause: err}
-	}
-	return unlock, nil
-}
-
-// errHeld says that another process has the lock of a grant for longer than it may need it.
-var errHeld = errors.New("another process of plait began to renew it and does not end")
-
-// request asks the authorization server for a token and saves it. The lock of the grant is held.
-func (h *holder) request(ctx context.Context, at stop) (*grant.Token, error) {
-	s, resource := at.site, at.resource
-	rec := h.current()
-	if rec == nil {
-		return nil, &needError{IDSignIn, "nobody is signed in"}
-	}
-	if rec.State != valid {
-		return nil, rec.need()
-	}
-	asked := resource
+// Renew implements wallet.Place. It asks without `resource` when the authorization server takes none.
+func (p *place) Renew(ctx context.Context, held *wallet.Held) (*wallet.Record, error) {
+	s, rec := p.site, held.Record()
+	asked := p.resource
 	if rec.NoResource {
 		asked = ""
 	}
 	began := time.Now()
 	if s.isEnterprise() {
 		var err error
-		if rec, err = h.subject(ctx, s, rec); err != nil {
+		if rec, err = s.subject(ctx, held); err != nil {
 			return nil, err
 		}
 	}
-	t, err := s.token(ctx, rec, at.bond, asked)
-	next := rec.clone()
+	t, err := p.token(ctx, rec, asked)
+	next := rec.Clone()
 	if refused, ok := errors.AsType[*grant.Error](err); ok && refused.ResourceRefused() && asked != "" {
 		if len(rec.Resources) > 1 || !s.endpoint(rec.Metadata, rec.Client).MayOmitResource() {
-			return nil, &refusedAloneError{err}
+			return nil, &wallet.AloneError{Err: err}
 		}
 		next.NoResource = true
-		t, err = s.token(ctx, rec, at.bond, "")
+		t, err = p.token(ctx, rec, "")
 	}
-	h.m.count(s.identity.Name, err)
+	s.m.count(s.identity.Name, err)
 	if err != nil {
-		return nil, h.failed(ctx, rec, err)
+		return nil, s.failed(ctx, held, err)
 	}
 	if s.isMachine() {
 		t.Refresh = "" // RFC 6749 section 4.4.3: of no use, and it would be used
 	}
-	next.take(resource, t)
+	next.Take(p.resource, t)
 	if t.Scope != "" {
 		next.Granted = strings.Fields(t.Scope)
 	}
-	h.keep(ctx, s, next)
-	h.m.log.Debug("token granted", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "expires", t.Expires, "dur", time.Since(began))
-	return next.Tokens[resource], nil
+	s.m.log.Debug("token granted", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "expires", t.Expires, "dur", time.Since(began))
+	return next, nil
 }
 
-// need returns why somebody has to sign in.
-func (r *record) need() *needError {
-	switch r.State {
-	case declined:
-		return &needError{IDDeclined, reasonDeclined}
-	case expired:
-		reason := r.Reason
-		if reason == "" {
-			reason = reasonExpired
-		}
-		return &needError{IDExpired, reason}
-	case valid:
+// token asks the authorization server of a grant for a token.
+func (p *place) token(ctx context.Context, rec *wallet.Record, resource string) (*grant.Token, error) {
+	s, i := p.site, p.site.identity
+	e := s.endpoint(rec.Metadata, rec.Client)
+	switch {
+	case i.Grant == config.GrantExec:
+		return grant.Exec(ctx, i, s.m.opts.Learn)
+	case i.Grant == config.GrantClientCredentials:
+		return e.ClientCredentials(ctx, rec.Asked, resource)
+	case i.Grant == config.GrantJWTBearer:
+		return e.JWTBearer(ctx, rec.Asked, resource)
+	case i.Grant == config.GrantTokenExchange:
+		return e.TokenExchange(ctx, rec.Asked, resource)
+	case i.Grant == config.GrantEnterprise:
+		return s.enterprise(ctx, rec, p.bond, resource)
+	case rec.Refresh != "":
+		return e.Refresh(ctx, rec.Refresh, s.refreshScopes(rec), resource)
 	}
-	return &needError{IDSignIn, "nobody is signed in"}
+	return nil, &wallet.ExpiredError{Reason: "the token is over and its authorization server gave nothing to renew it with"}
 }
 
-const (
-	reasonDeclined = "access was declined"
-	reasonExpired  = "the sign-in expired or was revoked"
-)
+// refreshScopes returns the scopes of a renewal. None means those of the sign-in (RFC 6749 section 6), but Entra ID
+// wants what was asked for again.
+func (s *site) refreshScopes(rec *wallet.Record) []string {
+	if discovery.WithPreset(s.identity, rec.Issuer).Provider == "entra" {
+		return rec.Asked
+	}
+	return nil
+}
 
-// failed decides what an error at the token endpoint means for the grant. The lock of the grant is held.
-func (h *holder) failed(ctx context.Context, rec *record, err error) error {
+// failed decides what an error at the token endpoint means for a grant.
+func (s *site) failed(ctx context.Context, held *wallet.Held, err error) error {
 	refused, ok := errors.AsType[*grant.Error](err)
+	rec := held.Record()
 	switch {
 	case !ok || refused.Temporary:
 		return err
 	case refused.GrantRefused() && rec.Refresh != "" && (rec.ID == "" || isOf(refused, rec.Metadata)):
-		return h.tombstone(ctx, rec, reasonExpired)
+		return s.end(ctx, held, "the sign-in expired or was revoked")
 	case refused.ClientRefused() && isDynamic(rec.Client) && rec.Refresh != "":
-		key := clientKey(rec.Who, rec.Issuer)
-		if err := h.m.opts.Store.Remove(ctx, store.Clients, key); err != nil && !errors.Is(err, store.ErrNotFound) {
-			h.m.log.Warn("could not forget a client registration", "identity", rec.Identity, "err", err)
+		if err := s.m.opts.Store.Remove(ctx, store.Clients, clientKey(rec.Who, rec.Issuer)); err != nil {
+			s.m.log.Warn("could not forget a client registration", "identity", rec.Identity, "err", err)
 		}
-		return h.tombstone(ctx, rec, "the authorization server has forgotten plait's registration, which the next sign-in makes anew")
+		return s.end(ctx, held, "the authorization server has forgotten plait's registration, which the next sign-in makes anew")
 	}
 	return err
 }
@@ -194,113 +125,32 @@ func isOf(err *grant.Error, server *discovery.Metadata) bool {
 	return err.Endpoint == hostOf(server.TokenEndpoint)
 }
 
-// tombstone marks a grant as one that a person has to make anew. Nothing of it is deleted.
-func (h *holder) tombstone(ctx context.Context, rec *record, reason string) error {
-	next := rec.clone()
-	next.State, next.Reason, next.Refresh = expired, reason, ""
-	h.keep(ctx, nil, next)
-	h.m.log.Warn("sign-in needed", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "reason", reason, "next", "plait auth login "+rec.Identity)
-	return next.need()
+// end has a person make a grant anew.
+func (s *site) end(ctx context.Context, held *wallet.Held, reason string) error {
+	rec := held.Record()
+	s.m.log.Warn("sign-in needed", "identity", rec.Identity, "issuer", hostOf(rec.Issuer), "reason", reason, "next", "plait auth login "+rec.Identity)
+	return held.End(ctx, reason)
 }
 
-// keep saves a record and uses it from now on. When it cannot be saved it is used all the same, and saved later: the
-// refresh token in it is the only one that still works. The lock of the grant is held.
-func (h *holder) keep(ctx context.Context, s *site, rec *record) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenLimit)
-	defer cancel()
-	h.mu.Lock()
-	generation, had := h.generation, h.unsaved
-	h.mu.Unlock()
-	kept := rec
-	if s != nil && !s.identity.CacheAccessToken {
-		kept = rec.clone()
-		kept.Tokens = nil
-	}
-	saved, err := h.m.opts.Store.Save(ctx, store.Grants, h.key, generation, kept)
-	if errors.Is(err, store.ErrConflict) {
-		var now record
-		if generation, err = h.m.opts.Store.Load(ctx, store.Grants, h.key, &now); err == nil {
-			saved, err = h.m.opts.Store.Save(ctx, store.Grants, h.key, generation, kept)
-		}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// Renewals counts the tokens of an identity that were asked for without a person.
+type Renewals struct{ OK, Failed uint64 }
+
+// Renewals returns what every identity has asked for since the start, by its name.
+func (m *Manager) Renewals() map[string]Renewals {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.renewals)
+}
+
+// count notes that a token was asked for.
+func (m *Manager) count(identity string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.renewals[identity]
 	if err == nil {
-		h.adoptOwn(rec, saved)
-		return
+		n.OK++
+	} else {
+		n.Failed++
 	}
-	h.adoptOwn(rec, h.generation)
-	h.unsaved = true
-	if !had {
-		h.m.log.Error("could not save the renewed sign-in: it will be lost when plait ends",
-			"identity", rec.Identity, "err", err, "id", IDNotKept, "next", "make room, or make the folder of credentials.path writable")
-	}
-}
-
-// adoptOwn makes a record that this process made what is known here. h is locked.
-func (h *holder) adoptOwn(rec *record, generation uint64) {
-	h.unsaved = false
-	h.adopt(rec, generation)
-}
-
-// note keeps the result of a token request: after an error there is none for a while.
-func (h *holder) note(s *site, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err == nil {
-		h.waits.Reset()
-		h.until, h.err = time.Time{}, nil
-		return
-	}
-	if _, ok := errors.AsType[*needError](err); ok {
-		return
-	}
-	if _, ok := errors.AsType[*refusedAloneError](err); ok {
-		return
-	}
-	wait := h.waits.NextBackOff()
-	if refused, ok := errors.AsType[*grant.Error](err); ok {
-		wait = max(wait, min(refused.RetryAfter, mostAsked))
-	}
-	h.until, h.err = time.Now().Add(wait), err
-	h.m.log.Warn("no token was granted", "identity", s.identity.Name, "err", err, "retry", wait.Round(time.Millisecond))
-}
-
-// save writes what could not be written before.
-func (h *holder) save(ctx context.Context) {
-	unlock, err := h.hold(ctx) // somebody may have signed in meanwhile, which is newer
-	if err != nil {
-		return
-	}
-	defer unlock()
-	h.mu.Lock()
-	rec, unsaved := h.rec, h.unsaved
-	var s *site
-	for _, at := range h.stops {
-		s = at.site // they are of one identity
-	}
-	h.mu.Unlock()
-	if unsaved {
-		h.keep(ctx, s, rec)
-	}
-}
-
-// hostOf returns of an address what may be logged.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Host + u.Path
-}
-
-// text returns an error for people: as a clause, without what only a program wants.
-func text(err error) string {
-	if refused, ok := errors.AsType[*grant.Error](err); ok && refused.Code != "" {
-		if refused.Description != "" {
-			return fmt.Sprintf("%s: %q", refused.Code, refused.Description)
-		}
-		return refused.Code
-	}
-	return err.Error()
+	m.renewals[identity] = n
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/plait-mcp/plait/auth/grant"
 	"github.com/plait-mcp/plait/auth/register"
 	"github.com/plait-mcp/plait/auth/store"
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -83,23 +84,16 @@ func (m *Manager) forgetClients(ctx context.Context, who string) error {
 
 // forget removes a grant.
 func (m *Manager) forget(ctx context.Context, s *site, key string, opts SignOutOptions) error {
-	h := m.grantOf(key)
-	unlock, err := h.hold(ctx)
+	held, err := m.wallet.Grant(key).Hold(ctx, s.identity)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	var failed []error
-	if rec := h.current(); rec != nil {
-		if opts.Revoke {
-			failed = append(failed, s.revoke(ctx, rec))
-		}
+	defer held.Release()
+	var failed error
+	if rec := held.Record(); rec != nil && opts.Revoke {
+		failed = s.revoke(ctx, rec)
 	}
-	failed = append(failed, m.remove(ctx, store.Grants, key))
-	h.mu.Lock()
-	h.rec, h.generation, h.unsaved = nil, 0, false
-	h.mu.Unlock()
-	return errors.Join(failed...)
+	return errors.Join(failed, held.Remove(ctx))
 }
 
 // remove removes a record that may not be there.
@@ -111,7 +105,7 @@ func (m *Manager) remove(ctx context.Context, kind store.Kind, key string) error
 }
 
 // revoke has the authorization server forget the tokens of a grant, the refresh token first: with it go the others.
-func (s *site) revoke(ctx context.Context, rec *record) error {
+func (s *site) revoke(ctx context.Context, rec *wallet.Record) error {
 	e := s.endpoint(rec.Metadata, rec.Client)
 	var failed []error
 	if rec.Refresh != "" {

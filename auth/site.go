@@ -1,8 +1,8 @@
 package auth
 
 import (
-	"context"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/plait-mcp/plait/auth/discovery"
@@ -119,36 +119,6 @@ func (s *site) scopes(b *bond) []string {
 	return all
 }
 
-// token asks the authorization server of a grant for a token.
-func (s *site) token(ctx context.Context, rec *record, b *bond, resource string) (*grant.Token, error) {
-	i := s.identity
-	e := s.endpoint(rec.Metadata, rec.Client)
-	switch {
-	case i.Grant == config.GrantExec:
-		return grant.Exec(ctx, i, s.m.opts.Learn)
-	case i.Grant == config.GrantClientCredentials:
-		return e.ClientCredentials(ctx, rec.Asked, resource)
-	case i.Grant == config.GrantJWTBearer:
-		return e.JWTBearer(ctx, rec.Asked, resource)
-	case i.Grant == config.GrantTokenExchange:
-		return e.TokenExchange(ctx, rec.Asked, resource)
-	case i.Grant == config.GrantEnterprise:
-		return s.enterprise(ctx, rec, b, resource)
-	case rec.Refresh != "":
-		return e.Refresh(ctx, rec.Refresh, s.refreshScopes(rec), resource)
-	}
-	return nil, &needError{IDExpired, "the token is over and its authorization server gave nothing to renew it with"}
-}
-
-// refreshScopes returns the scopes of a renewal. None means those of the sign-in (RFC 6749 section 6), but Entra ID
-// wants what was asked for again.
-func (s *site) refreshScopes(rec *record) []string {
-	if discovery.WithPreset(s.identity, rec.Issuer).Provider == "entra" {
-		return rec.Asked
-	}
-	return nil
-}
-
 // isDynamic reports whether a client can be registered anew.
 func isDynamic(c *register.Client) bool { return c != nil && c.Kind == register.Dynamic }
 
@@ -168,4 +138,13 @@ func union(lists ...[]string) []string {
 // within reports whether all of part is in whole.
 func within(part, whole []string) bool {
 	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(whole, s) })
+}
+
+// hostOf returns of an address what may be logged.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host + u.Path
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plait-mcp/plait/auth/wallet"
 	"github.com/plait-mcp/plait/config"
 )
 
@@ -125,7 +126,7 @@ func (m *Manager) status(ctx context.Context, s *site) IdentityStatus {
 }
 
 // describe adds what a grant tells.
-func (s *IdentityStatus) describe(at *site, b *bond, rec *record) {
+func (s *IdentityStatus) describe(at *site, b *bond, rec *wallet.Record) {
 	if rec == nil {
 		s.State, s.ID = StateNeedsLogin, IDSignIn
 		if at.isMachine() || at.isGiven() {
@@ -140,17 +141,14 @@ func (s *IdentityStatus) describe(at *site, b *bond, rec *record) {
 	if s.Scopes = rec.Granted; s.Scopes == nil {
 		s.Scopes = rec.Asked
 	}
-	s.Refreshable = rec.State == valid && (rec.Refresh != "" || at.isMachine())
+	over := rec.Expired()
+	s.Refreshable = over == nil && (rec.Refresh != "" || at.isMachine())
 	if t := rec.Tokens[at.resource(b)]; t != nil {
 		s.Expires = t.Expires
 	}
 	switch {
-	case rec.State != valid:
-		need := rec.need()
-		s.State, s.ID, s.Err = StateNeedsLogin, need.id, need.reason
-		if rec.State == declined {
-			s.State = StateDeclined
-		}
+	case over != nil:
+		s.State, s.ID, s.Err = StateNeedsLogin, IDExpired, over.Reason
 	case b.Moved != "":
 		s.State, s.ID, s.Err = StateNeedsLogin, IDMoved, (&movedError{from: rec.Issuer, to: b.Moved}).Error()
 	case !s.Refreshable && !s.Expires.IsZero() && time.Now().After(s.Expires):

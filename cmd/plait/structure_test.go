@@ -41,7 +41,8 @@ var apart = [][2]string{
 	{"config", "config/watch"},
 }
 
-// chains are rows of folders in which each may import those before it only, and none of another row.
+// chains are rows of folders in which each may import those before it only, and nothing else beside it: what stands on
+// several rows, such as auth/wallet, is in none.
 var chains = [][]string{
 	{"auth/challenge", "auth/discovery", "auth/register", "auth/grant"},
 	{"auth/store", "auth/flow"},
@@ -115,8 +116,8 @@ func arrow(s source, to string) string {
 		}
 	}
 	if at, of := place(s.folder); at >= 0 {
-		if other, row := place(to); other >= 0 && (row != of || other >= at) {
-			return "arrows point along " + strings.Join(chains[of], " < ") + ", and to no other row"
+		if other, row := place(to); path.Dir(to) == path.Dir(s.folder) && (row != of || other >= at) {
+			return "arrows point along " + strings.Join(chains[of], " < ") + ", and to nothing else beside it"
 		}
 	}
 	return ""

@@ -1,4 +1,4 @@
-package auth
+package wallet
 
 import (
 	"math/rand/v2"
@@ -51,9 +51,9 @@ func dueAt(t *grant.Token, configured time.Duration) time.Time {
 // isOver reports whether a token has expired by the wall clock, which goes on while a computer sleeps.
 func isOver(t *grant.Token, now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
 
-// isYoung reports whether a token was refused that should have lived for long: not because it expired on its way, or
+// IsYoung reports whether a token was refused that should have lived for long: not because it expired on its way, or
 // because its server counts whole seconds.
-func isYoung(t *grant.Token, now time.Time) bool {
+func IsYoung(t *grant.Token, now time.Time) bool {
 	life := t.Expires.Sub(t.Obtained)
 	switch {
 	case t.Expires.IsZero():
