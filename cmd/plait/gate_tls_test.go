@@ -21,6 +21,12 @@ import (
 // newCertificate writes a new certificate of this machine and its key into files, and returns them and who vouches for it.
 func newCertificate(tb testing.TB, name string) (cert, key string, roots *x509.CertPool) {
 	tb.Helper()
+	return certificateOf(tb, name, time.Hour, time.Hour)
+}
+
+// certificateOf is newCertificate for one that is that old, and has this time left.
+func certificateOf(tb testing.TB, name string, age, left time.Duration) (cert, key string, roots *x509.CertPool) {
+	tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		tb.Fatal(err)
@@ -30,7 +36,7 @@ func newCertificate(tb testing.TB, name string) (cert, key string, roots *x509.C
 		tb.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: serial, NotBefore: time.Now().Add(-age), NotAfter: time.Now().Add(left),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
@@ -124,4 +130,53 @@ func TestGateCertificate(t *testing.T) {
 	if n := warned(); n != 1 {
 		t.Errorf("%d warnings of broken files, want one", n)
 	}
+}
+
+// TestGateExpiry serves with a certificate that ends soon, one that has ended, and one that lives on: plait warns once of each
+// of the first two, when it is read, also when it is read again.
+func TestGateExpiry(t *testing.T) {
+	t.Parallel()
+	short(t)
+	const day = 24 * time.Hour
+	ending, endingKey, roots := newCertificate(t, "ending") // of two hours
+	e := &endpoint{
+		tb: t, file: filepath.Join(t.TempDir(), "plait.json"), server: serveRemote(t, nil).mcp(),
+		settings: map[string]any{"listen": ":0", "tls": map[string]any{"cert": ending, "key": endingKey}},
+	}
+	home := homeIn(t.TempDir())
+	e.env = append(testEnv(t), home...)
+	e.save()
+	base, p := listen(t, home, "serve", "--config", e.file)
+	v := &visitor{tb: t, url: base + "/mcp", roots: roots}
+	v.hello()
+	told := func(words string, want int) {
+		t.Helper()
+		if n := linesWith(p.said(t), words); n != want {
+			t.Errorf("the log says %d times %q, want %d", n, words, want)
+		}
+	}
+	told("[WARN]", 0)
+	for i, c := range []struct {
+		left           time.Duration
+		soon, warnings int
+	}{
+		{14*day - time.Hour, 1, 1}, {-time.Minute, 1, 2}, {15 * day, 1, 2},
+	} {
+		cert, key, _ := certificateOf(t, "next", 75*day, c.left)
+		for from, to := range map[string]string{cert: ending, key: endingKey} {
+			text, err := os.ReadFile(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, to, string(text))
+		}
+		until(t, "the next certificate", func() bool { v.send(visitorPing); return linesWith(p.said(t), "the certificate was replaced") == i+1 })
+		told("the certificate expires soon; write another one into its files, which plait takes over", c.soon)
+		told("file="+ending+" until=", c.warnings)
+	}
+	soon, soonKey, _ := certificateOf(t, "soon", 75*day, -day)
+	e.set("tls", map[string]any{"cert": soon, "key": soonKey}, 0, "serve.http.tls.cert")
+	e.set("sse", false, 0, "serve.http.sse")
+	told("the certificate has expired, and clients refuse it; write another one into its files, which plait takes over", 2)
+	told("file="+soon+" until=\""+time.Now().Add(-day).UTC().Format("2006-01-02"), 1)
 }

@@ -17,7 +17,8 @@ import (
 type certificate struct {
 	config.ServeTLS
 
-	log hclog.Logger
+	log    hclog.Logger
+	server *tls.Config // that shows it
 
 	mu      sync.Mutex
 	current *tls.Certificate
@@ -26,31 +27,63 @@ type certificate struct {
 	missing bool // a file could not be read when last looked at
 }
 
-// often bounds how often the files are looked at.
-const often = time.Second
+const (
+	often = time.Second         // bounds how often the files are looked at
+	soon  = 14 * 24 * time.Hour // before its end a certificate is warned of
+)
 
 // openCertificate reads a certificate that is used in connections from then on.
-func openCertificate(files config.ServeTLS, log hclog.Logger) (*tls.Config, error) {
+func openCertificate(files config.ServeTLS, log hclog.Logger) (*certificate, error) {
 	c := &certificate{ServeTLS: files, log: log}
 	if _, err := c.load(); err != nil {
 		return nil, usagef("serve.http.tls: %w; check both files", err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: c.get}, nil
+	c.warn()
+	c.server = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: c.get}
+	return c, nil
 }
 
 // get implements tls.Config.GetCertificate.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.looked) > often {
-		fresh, err := c.load()
-		if err != nil {
-			c.log.Warn("the new certificate cannot be used; the old one stays until its files are right", "err", err)
-		} else if fresh {
-			c.log.Info("the certificate was replaced", "until", c.current.Leaf.NotAfter)
-		}
+	if time.Since(c.looked) > often && c.look() {
+		c.warn()
 	}
 	return c.current, nil
+}
+
+// remind warns of a certificate that ends soon, once more.
+func (c *certificate) remind() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.look()
+	c.warn()
+}
+
+// warn warns of a certificate that ends soon, or has ended. Those that live for days are renewed in the last third of that.
+func (c *certificate) warn() {
+	leaf := c.current.Leaf
+	left := time.Until(leaf.NotAfter)
+	if left >= min(soon, leaf.NotAfter.Sub(leaf.NotBefore)/3) {
+		return
+	}
+	message := "the certificate expires soon; write another one into its files, which plait takes over"
+	if left <= 0 {
+		message = "the certificate has expired, and clients refuse it; write another one into its files, which plait takes over"
+	}
+	c.log.Warn(message, "file", c.Cert, "until", leaf.NotAfter)
+}
+
+// look takes over what the files hold, and reports whether that is another certificate.
+func (c *certificate) look() (fresh bool) {
+	fresh, err := c.load()
+	if err != nil {
+		c.log.Warn("the new certificate cannot be used; the old one stays until its files are right", "err", err)
+	} else if fresh {
+		c.log.Info("the certificate was replaced", "until", c.current.Leaf.NotAfter)
+	}
+	return fresh
 }
 
 // load reads the files, and reports whether there is another certificate. What was tried before is no error again.

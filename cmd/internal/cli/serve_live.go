@@ -54,6 +54,8 @@ func (l *live) run(ctx context.Context) {
 		l.watch(l.config())
 		defer l.unwatch()
 	}
+	days := time.NewTicker(24 * time.Hour)
+	defer days.Stop()
 	var tokens <-chan struct{}
 	for {
 		if tokens == nil && l.entrance.now.Auth.Generated {
@@ -70,6 +72,8 @@ func (l *live) run(ctx context.Context) {
 			l.reload(ctx, causeFile)
 		case <-tokens:
 			l.entrance.renew(ctx)
+		case <-days.C:
+			l.entrance.socket.remind()
 		case <-l.hangups:
 			l.reload(ctx, causeSignal)
 		case answer := <-l.asks:

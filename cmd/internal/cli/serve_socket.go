@@ -23,7 +23,7 @@ type wires struct {
 	listen string // as the configuration has it
 	files  config.ServeTLS
 	inner  net.Listener
-	tls    *tls.Config // nil for plain HTTP
+	tls    *certificate // nil for plain HTTP
 }
 
 // socket is a net.Listener whose address and certificate may change while it serves. Connections that came to another
@@ -145,6 +145,16 @@ func (s *socket) adopt(w wires) string {
 	return w.inner.Addr().String()
 }
 
+// remind warns of a certificate that ends soon.
+func (s *socket) remind() {
+	s.mu.Lock()
+	c := s.wires.tls
+	s.mu.Unlock()
+	if c != nil {
+		c.remind()
+	}
+}
+
 // part closes connections when they had their time.
 func (s *socket) part(old map[net.Conn]bool) {
 	timer := time.NewTimer(s.drain)
@@ -204,7 +214,7 @@ func (s *socket) take(c net.Conn) net.Conn {
 	w := &watched{Conn: c, socket: s, among: s.conns}
 	s.conns[w] = true
 	if s.wires.tls != nil {
-		return tls.Server(w, s.wires.tls)
+		return tls.Server(w, s.wires.tls.server)
 	}
 	return w
 }
