@@ -22,10 +22,12 @@ func TestAbuseEvents(t *testing.T) {
 	}
 	s := r.events(r.send("POST", "/mcp", call("1", "note", "mine"), mine))
 	last := s.want("mine 0", "mine 1", "mine 2", `"for":"mine"`)
+	body(t, r.send("POST", "/mcp", call("2", "echo", ""), mine)) // stream 2, which nobody can come back to
 	for id, want := range map[string]string{
 		"1-0":                       "mine 0", // stream 1 of my own session
 		last.id:                     "204",    // nothing comes after the answer
-		"2-0":                       "400",    // of the other
+		"2-0":                       "204",    // forgotten
+		"3-0":                       "400",    // of the other
 		"3-1":                       "400",
 		"0-1":                       "400", // nothing was there yet
 		"1-5":                       "400", // from the future

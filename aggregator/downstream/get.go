@@ -31,7 +31,7 @@ func (h *HTTP) get(w *response, r *http.Request, c Client) {
 		st, err = s.listen(reader)
 	}
 	switch {
-	case errors.Is(err, errOver): // clients come back for what they take for no answer, again and again; this stops them (WHATWG HTML, server-sent events)
+	case errors.Is(err, errOver): // come back no more (WHATWG HTML, server-sent events): clients do, for ever, or end the session at an error
 		w.empty(http.StatusNoContent)
 	case errors.Is(err, errNoStream):
 		h.refuse(w, r, http.StatusBadRequest, err.Error())

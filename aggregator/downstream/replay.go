@@ -87,7 +87,8 @@ func (s *session) listen(r *reader) (*stream, error) {
 	return st, nil
 }
 
-// resume has r read a stream again from after an event. The error is errOver when nothing comes after that.
+// resume has r read a stream again from after an event. The error is errOver when nothing comes after that, or nothing
+// any more.
 func (s *session) resume(number, after int, r *reader) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,10 +96,12 @@ func (s *session) resume(number, after int, r *reader) (*stream, error) {
 		return nil, errEnded
 	}
 	st := s.streams[number]
-	if st == nil || after >= st.first+len(st.events) { // an event that is still to come
+	switch {
+	case st == nil && number <= s.last:
+		return nil, errOver
+	case st == nil || after >= st.first+len(st.events): // an event that is still to come
 		return nil, errNoStream
-	}
-	if st.ended && after == st.first+len(st.events)-1 {
+	case st.ended && after == st.first+len(st.events)-1:
 		return nil, errOver
 	}
 	if number == 0 {
