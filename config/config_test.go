@@ -80,7 +80,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("Find() = %q, want %q", got, want)
 		}
 	}
-	none := "there is no configuration file; write FOLDER/plait.yaml, or name one with --config FILE or $PLAIT_CONFIG [PLAIT-CFG-032]"
+	none := "there is no configuration file; write FOLDER/plait.yaml (plait add and plait import do), or name one with --config FILE or $PLAIT_CONFIG [PLAIT-CFG-032]"
 	check(none)
 	write(t, filepath.Join(folder, "plait.toml", "in a folder"), "")
 	check(none)

@@ -33,7 +33,7 @@ func Find(lookupEnv func(string) (string, bool)) (string, error) {
 	case 0:
 		return "", Problems{{
 			ID: IDNoFile, Msg: "there is no configuration file",
-			Hint: fmt.Sprintf("write %s, or name one with --config FILE or $PLAIT_CONFIG", filepath.Join(folder, "plait.yaml")),
+			Hint: fmt.Sprintf("write %s (plait add and plait import do), or name one with --config FILE or $PLAIT_CONFIG", filepath.Join(folder, "plait.yaml")),
 		}}
 	case 1:
 		return found[0], nil

@@ -83,7 +83,7 @@ func (l *loader) checkServe(cfg *Config) {
 	if where := at(); l.isGiven("serve", "http") && where.layer.remote {
 		l.fault(where, IDReferenceForbidden, "a remote layer may not open an endpoint", "write it into a file on this machine")
 	}
-	if s.Listen != "" && !isAddress(s.Listen) {
+	if s.Listen != "" && !IsAddress(s.Listen) {
 		l.fault(at("listen"), IDValue, fmt.Sprintf("%q is not an address", l.source(at("listen"), s.Listen)), "write host:port, such as 127.0.0.1:8080")
 	}
 	s.Listen = LoopbackAddress(s.Listen)
@@ -108,11 +108,11 @@ func (l *loader) checkServe(cfg *Config) {
 	l.checkServeLimits(s.Limits, func(key string) place { return at("limits", key) })
 }
 
-// authWord returns what a word that stands for a ServeAuth means.
+// authWord returns what a word that stands for a ServeAuth means. What is neither may be the token, and is not shown.
 func (l *loader) authWord(ctx context.Context, v leaf) ServeAuth {
 	word, ok := l.expanded(ctx, v.node, v.at)
 	if ok && word != authNone && word != authBearer {
-		l.report(v.at, IDChoice, fmt.Sprintf("%q is neither none nor bearer", v.at.source), "write none, bearer for a token that plait makes, or {bearer: TOKEN}")
+		l.report(v.at, IDChoice, "is neither none nor bearer", "write none, bearer for a token that plait makes, or {bearer: TOKEN}")
 	}
 	return ServeAuth{Generated: word == authBearer}
 }
@@ -190,8 +190,8 @@ func LoopbackAddress(listen string) string {
 	return listen
 }
 
-// isAddress tells whether text is host:port, or :port.
-func isAddress(text string) bool {
+// IsAddress tells whether text is host:port, or :port.
+func IsAddress(text string) bool {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil || strings.ContainsAny(host, "/ ") {
 		return false

@@ -96,6 +96,9 @@ func (l *loader) checkURL(s *Server, at place) {
 		l.fault(at, IDURL, "is not a URL of http:// or https://", "write https://host/path")
 		return
 	}
+	if u.Port() != "" && !IsAddress(u.Host) {
+		l.fault(at, IDURL, "has a port that is out of range", "write one from 1 to 65535")
+	}
 	if u.Scheme == "http" && !s.AllowHTTP && !isLoopback(u.Hostname()) && !l.isBroken("mcpServers", s.Name, "allowHttp") {
 		l.fault(at, IDURL, fmt.Sprintf("http:// to %s is not encrypted", u.Hostname()), "write https://, or allowHttp: true")
 	}

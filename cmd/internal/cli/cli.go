@@ -50,7 +50,7 @@ func Main(args []string, env Env) int {
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !started {
-		err = usagef("%w; see %s --help", err, cmd.CommandPath())
+		err = misuse(cmd, err)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
@@ -64,8 +64,17 @@ func newRoot(a *app) *cobra.Command {
 		Use:           "plait",
 		Short:         "Show many MCP servers as one",
 		Long:          "plait connects to the MCP servers of a configuration file and shows them as one MCP server.",
+		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		DisableFlagsInUseLine: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return unknown(c, args[0])
+		},
 	}
 	root.SetIn(a.env.In)
 	root.SetOut(a.env.Out)
@@ -85,12 +94,7 @@ func group(use, short string, children ...*cobra.Command) *cobra.Command {
 		Use: use, Short: short,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				var names []string
-				for _, child := range children {
-					names = append(names, child.Name())
-				}
-				return usagef("unknown command %q for %q%s; see %s --help", args[0], c.CommandPath(),
-					didYouMean(args[0], names), c.CommandPath())
+				return unknown(c, args[0])
 			}
 			return usagef("%s needs a command; see %s --help", c.CommandPath(), c.CommandPath())
 		},

@@ -26,7 +26,8 @@ func newHelp(a *app) *cobra.Command {
 		Long: `Tell about a command, a topic or the id of an error, such as PLAIT-CFG-003.
 
 Topics: config (the format of the file), identities (as whom to come to a server), auth (signing in), remote (signing in without
-a browser), listen (who may come in over HTTP), reload (how a change takes effect), errors (all ids).`,
+a browser), listen (who may come in over HTTP), operations (what to watch, and how it ends), reload (how a change takes
+effect), errors (all ids).`,
 		RunE: func(c *cobra.Command, args []string) error { return runHelp(a, c.Root(), args) },
 		ValidArgsFunction: func(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return append(commandNames(c.Root()), topics()...), cobra.ShellCompDirectiveNoFileComp

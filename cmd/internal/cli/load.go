@@ -20,9 +20,13 @@ func (a *app) serversFlag(c *cobra.Command) {
 	c.Flags().StringSliceVarP(&a.servers, "server", "s", nil, "use these `servers` of the configuration only: a,b")
 }
 
-// logFlags adds the flags that say what is logged.
+// logFlags adds the flags that say what is logged. It comes after configFlag, if that does.
 func (a *app) logFlags(c *cobra.Command) {
-	c.Flags().StringVar(&a.logLevel, "log-level", "", "trace, debug, info, warn, error or off (default $PLAIT_LOG, else log.level)")
+	otherwise := "info"
+	if c.Flags().Lookup("config") != nil {
+		otherwise = "log.level"
+	}
+	c.Flags().StringVar(&a.logLevel, "log-level", "", "trace, debug, info, warn, error or off (default $PLAIT_LOG, else "+otherwise+")")
 	c.Flags().StringVar(&a.logFile, "log-file", "", "log to this `file` as well, with the day in its name")
 }
 

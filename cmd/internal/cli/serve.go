@@ -19,7 +19,7 @@ import (
 func newServe(a *app) *cobra.Command {
 	var o serving
 	c := &cobra.Command{
-		Use:   "serve",
+		Use:   "serve [--config FILE]",
 		Short: "Serve all configured servers as one, on standard input and output or over HTTP",
 		Long: `Serve all configured servers as one MCP server, on standard input and output.
 
@@ -79,6 +79,9 @@ func runServe(ctx context.Context, a *app, o serving) error {
 func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that closes our standard output is an error of Write, not our death
 	http, _, err := o.doors.check(ctx, a, cfg)
+	if err == nil {
+		err = o.doors.idle(http)
+	}
 	if err != nil {
 		return err
 	}

@@ -131,15 +131,29 @@ func (g *gate) check(s config.ServeHTTP) error {
 		"such as a proxy with TLS in front [%s]", s.Listen, strings.Join(dangers, ", and "), strings.Join(remedies, " and "), idOpen)
 }
 
+// given reports whether a flag says something of the endpoint.
+func (d *doors) given(flag string) bool {
+	return map[string]bool{
+		"--http": d.listen != "", "--auth": d.auth != "", "--allowed-origin": d.origins != nil, "--allowed-host": d.hosts != nil,
+		"--tls-cert": d.cert != "", "--tls-key": d.key != "",
+	}[flag]
+}
+
+// idle refuses flags that say who may come in when nobody can.
+func (d *doors) idle(s config.ServeHTTP) error {
+	for _, f := range gateFlags {
+		if s.Listen == "" && d.given(f.flag) {
+			return usagef("%s has no effect: nothing listens; add --listen 127.0.0.1:8080", f.flag)
+		}
+	}
+	return nil
+}
+
 // overrides returns what to tell of keys that differ and that flags stand over.
 func (d *doors) overrides(keys []string) []string {
 	var told []string
 	for _, f := range append(slices.Clone(gateFlags), keyFlag{"serve.http.listen", "--http"}) {
-		given := map[string]bool{
-			"--http": d.listen != "", "--auth": d.auth != "", "--allowed-origin": d.origins != nil, "--allowed-host": d.hosts != nil,
-			"--tls-cert": d.cert != "", "--tls-key": d.key != "",
-		}
-		if given[f.flag] && slices.Contains(keys, f.key) {
+		if d.given(f.flag) && slices.Contains(keys, f.key) {
 			told = append(told, f.key+" has no effect: "+f.flag+" is given")
 		}
 	}

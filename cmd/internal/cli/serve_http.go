@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"net"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -27,7 +26,7 @@ type doors struct {
 func (d *doors) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&d.listen, "http", "", "serve clients over HTTP at this `address`, too: host:port, or :port for this machine alone")
-	f.StringVar(&d.listen, "listen", "", "the same as --http")
+	f.StringVar(&d.listen, "listen", "", "the same as --http: an `address`")
 	stdio := f.Bool("stdio", true, "with --http, serve standard input and output, too (default only if standard input is a pipe)")
 	d.stdio = func() (bool, bool) { return *stdio, f.Changed("stdio") }
 	d.gate.flags(f)
@@ -41,7 +40,7 @@ func (d *doors) check(ctx context.Context, a *app, cfg *config.Config) (config.S
 		return s, nil, err
 	}
 	if d.listen != "" {
-		if _, _, err := net.SplitHostPort(d.listen); err != nil {
+		if !config.IsAddress(d.listen) {
 			return s, nil, usagef("--http: %q is not an address; write host:port, such as 127.0.0.1:8080", d.listen)
 		}
 		s.Listen = config.LoopbackAddress(d.listen)
@@ -73,6 +72,9 @@ func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, e 
 		return e.serve(ctx)
 	})
 	if e.stdio {
+		if a.typed() {
+			g.log.Info("waiting for a client on standard input and output: one that has started this command; for clients over HTTP add --listen 127.0.0.1:8080")
+		}
 		group.Go(func() error {
 			defer end()
 			return downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
