@@ -58,12 +58,13 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainTakesNoLonger gives calls up that do not end in time: their streams end in order.
+// TestDrainTakesNoLonger gives calls up that do not end in time: their clients are told, and their streams end in order.
 func TestDrainTakesNoLonger(t *testing.T) {
 	r := start(t, HTTPOptions{Drain: 50 * time.Millisecond})
 	busy := r.events(r.send("POST", "/mcp", call("1", "wait", ""), r.hello("2025-11-25")))
 	busy.want("begun")
 	r.end()
+	busy.want(`"id":1,"error":{"code":-32603,"message":"plait ends, and this took longer than it waits`)
 	busy.over()
 	if err := busy.in.Err(); err != nil {
 		t.Errorf("the stream broke: %v", err)

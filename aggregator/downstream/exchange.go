@@ -34,6 +34,7 @@ type exchange struct {
 	mu      sync.Mutex
 	running map[jsonrpc.ID]context.CancelFunc
 	closed  bool // nothing is started any more
+	late    bool // what is still being served is answered with an error
 }
 
 func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, told *told, crew *crew) *exchange {
@@ -136,12 +137,17 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 			<-before // a client need not wait for the answer to initialize
 		}
 		answer := x.handler.Request(ctx, m)
-		if ctx.Err() != nil {
-			answer = nil
-		}
 		x.mu.Lock()
 		delete(x.running, id)
+		late := x.late
 		x.mu.Unlock()
+		switch {
+		case ctx.Err() == nil:
+		case late:
+			answer = jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "plait ends, and this took longer than it waits; send it again when plait runs"))
+		default:
+			answer = nil
+		}
 		cancel()
 		reply(answer)
 		done()
@@ -254,6 +260,16 @@ func (x *exchange) idle() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return len(x.running) == 0
+}
+
+// giveUp ends everything that is being served with an error for the client, and returns how many requests that are.
+func (x *exchange) giveUp() int {
+	x.mu.Lock()
+	x.late = true
+	n := len(x.running)
+	x.mu.Unlock()
+	x.close()
+	return n
 }
 
 // close ends everything that is being served; nothing is started any more.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -48,8 +49,9 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// Close ends all sessions and waits for that. Calls in flight get HTTPOptions.Drain, and what belongs to them is sent;
-// neither sessions nor requests are taken meanwhile. It may be called more than once.
+// Close ends all sessions and waits for that. Calls in flight get HTTPOptions.Drain, and what belongs to them is sent; those
+// that take longer are answered with an error, so that no client waits for them. Neither sessions nor requests are taken
+// meanwhile. It may be called more than once.
 func (h *HTTP) Close() {
 	h.mu.Lock()
 	h.closed = true
@@ -59,13 +61,21 @@ func (h *HTTP) Close() {
 		h.options.Log.Info("ending: calls in flight come to their end", "sessions", len(sessions), "drain", drain)
 	}
 	var all sync.WaitGroup
+	var late atomic.Int64
 	for _, s := range sessions {
 		all.Go(func() {
 			s.exchange.finish(h.life(), drain)
+			if n := s.exchange.giveUp(); n > 0 {
+				late.Add(int64(n))
+				s.exchange.finish(h.life(), partingTime)
+			}
 			h.drop(s)
 		})
 	}
 	all.Wait()
+	if n := late.Load(); n > 0 {
+		h.options.Log.Warn("calls took longer than the drain and were answered with an error", "calls", n, "drain", drain)
+	}
 	h.end()
 	h.work.Wait()
 	h.crew.close()
