@@ -59,21 +59,36 @@ func opsConfig(tb testing.TB, token string, servers map[string]any) string {
 	return file
 }
 
-// TestOpsReady has a required server be away, come and go: /readyz says so, without a client and without the token.
+// TestOpsReady has a required server be away, come and go: /readyz says so, without a client and without the token, also of
+// one that is lazy or shared. It is not asked before, and a client has the connection of one that is shared.
 func TestOpsReady(t *testing.T) {
 	t.Parallel()
 	short(t)
+	for _, c := range []struct {
+		lazy, shared bool
+		sessions     int
+	}{{false, false, 2}, {true, false, 2}, {false, true, 1}, {true, true, 1}} {
+		t.Run(fmt.Sprintf("lazy %t shared %t", c.lazy, c.shared), func(t *testing.T) {
+			t.Parallel()
+			opsReady(t, c.lazy, c.shared, c.sessions)
+		})
+	}
+}
+
+func opsReady(t *testing.T, lazy, shared bool, sessions int) {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	base, _ := listen(t, nil, "serve", "--stdio=false", "--config", opsConfig(t, "a-token-of-this-test", map[string]any{
+	file := opsConfig(t, "a-token-of-this-test", map[string]any{
 		"needed": map[string]any{
-			"url": "http://" + l.Addr().String() + "/mcp", "required": true, "ping": map[string]any{"interval": "50ms", "timeout": "1s"},
+			"url": "http://" + l.Addr().String() + "/mcp", "required": true, "lazy": lazy, "shared": shared, "ping": map[string]any{"interval": "50ms", "timeout": "1s"},
 		},
 		"other": map[string]any{"url": "http://127.0.0.1:1/mcp"},
-	}))
+	})
+	base, _ := listen(t, nil, "serve", "--stdio=false", "--config", file)
 	if status, text := probe(t, base+"/healthz"); status != http.StatusOK || text != "ok\n" {
 		t.Errorf("/healthz: %d %q", status, text)
 	}
@@ -103,8 +118,21 @@ func TestOpsReady(t *testing.T) {
 	r.Start()
 	defer r.end()
 	until(t, "the server", func() bool { return asked(http.StatusOK) })
+	c := visitWeb(t, base, "/mcp", "{}", "Authorization: Bearer a-token-of-this-test")
+	if got := c.call("needed_echo"); got.Error != nil {
+		t.Errorf("a call: %s", got.text())
+	}
+	if got := r.count("initialize"); got != sessions {
+		t.Errorf("%d sessions with the server, want %d", got, sessions)
+	}
 	r.end()
 	until(t, "the end of the server", func() bool { return asked(http.StatusServiceUnavailable) })
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, file, strings.Replace(string(text), `"required":true`, `"required":false`, 1))
+	until(t, "the change of the file", func() bool { return asked(http.StatusOK) })
 	if status, text := probe(t, base+"/metrics"); status != http.StatusUnauthorized {
 		t.Errorf("/metrics without the token: %d %s", status, text)
 	}
@@ -278,5 +306,45 @@ func TestOpsDrain(t *testing.T) {
 				t.Errorf("plait ends with %v", err)
 			}
 		})
+	}
+}
+
+// TestOpsDrainSSE asks plait to end while a call over HTTP with SSE is in flight, in which the server asks the client: the call
+// comes to its end, another one is refused, and the stream ends after the answer.
+func TestOpsDrainSSE(t *testing.T) {
+	t.Parallel()
+	short(t)
+	if runtime.GOOS == "windows" {
+		t.Skip("needs signals, which Windows does not have")
+	}
+	url, p := expose(t, nil, nil)
+	base := strings.TrimSuffix(url, "/mcp")
+	c := visitWeb(t, base, "/sse", `{"sampling":{}}`)
+	answer := make(chan webAnswer, 1)
+	go func() { answer <- c.rpc("x/ask", `{"ask":"sampling/createMessage","params":{"n":1}}`) }()
+	until(t, "the question", func() bool { return c.heard("sampling/createMessage") == 1 })
+	signalTo(t, p, syscall.SIGTERM)
+	until(t, "/readyz to say so", func() bool {
+		status, text := probe(t, base+"/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(text, "plait is ending")
+	})
+	if status, said := c.post(`{"jsonrpc":"2.0","id":90,"method":"ping"}`); status != http.StatusServiceUnavailable || !strings.Contains(said, "ending") {
+		t.Errorf("another call: %d %s", status, said)
+	}
+	c.mu.Lock()
+	asked := c.got[0]
+	c.mu.Unlock()
+	var question wireMessage
+	if err := json.Unmarshal([]byte(asked), &question); err != nil {
+		t.Fatal(err)
+	}
+	if status, said := c.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"said":"late"}}`, question.ID)); status != http.StatusAccepted {
+		t.Errorf("the answer: %d %s", status, said)
+	}
+	if got := <-answer; !strings.Contains(got.text(), "late") {
+		t.Errorf("the call ends with %s", got.text())
+	}
+	if err := p.wait(t); err != nil {
+		t.Errorf("plait ends with %v", err)
 	}
 }

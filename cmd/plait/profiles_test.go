@@ -79,9 +79,10 @@ func TestServeProfiles(t *testing.T) {
 		t.Errorf("no such profile: %d %s", status, said)
 	}
 
-	c := visitWeb(t, base, "/mcp/p/work", "{}")
+	c, legacy := visitWeb(t, base, "/mcp/p/work", "{}"), visitWeb(t, base, "/sse/p/work", "{}")
 	plain := visitWeb(t, base, "/sse", "{}")
 	c.tools()
+	legacy.tools()
 	plain.tools()
 	c.statusShows(t, home, file)
 	write(map[string]any{"a/b ü": map[string]any{"servers": []string{"b"}}, "work": map[string]any{"servers": []string{"b"}}})
@@ -91,9 +92,11 @@ func TestServeProfiles(t *testing.T) {
 	if said := command(t, home, "reload", "--config", file); !strings.Contains(said, "profiles.work") {
 		t.Errorf("reload says %s", said)
 	}
-	until(t, "the change", func() bool { return c.heard("tools/list_changed") == 1 })
-	if got := c.tools(); len(strings.Fields(got)) != len(story) {
-		t.Errorf("the tools are %s", got)
+	for _, c := range []*webClient{c, legacy} {
+		until(t, "the change", func() bool { return c.heard("tools/list_changed") == 1 })
+		if got := c.tools(); len(strings.Fields(got)) != len(story) {
+			t.Errorf("the tools are %s", got)
+		}
 	}
 	write(map[string]any{"new": odd})
 	command(t, home, "reload", "--config", file)
