@@ -113,8 +113,10 @@ func TestHTTPBearer(t *testing.T) {
 				text = ""
 			}
 			res := r.send(method, path, text, header)
-			if res.StatusCode != http.StatusUnauthorized || res.Header.Get("WWW-Authenticate") == "" || strings.Contains(body(t, res), "hunter2") {
-				t.Errorf("%s, %s: %s", to, header, res.Status)
+			reason, wrong := body(t, res), header != "X: y"
+			if res.StatusCode != http.StatusUnauthorized || strings.Contains(reason, "hunter2") || wrong != strings.Contains(reason, "this is not the token") ||
+				wrong != strings.Contains(res.Header.Get("WWW-Authenticate"), `Bearer realm="plait", error="invalid_token"`) || res.Header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s, %s: %s %s %s", to, header, res.Status, res.Header, reason)
 			}
 		}
 	}

@@ -56,8 +56,12 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) *refusal {
 // identify returns as whom a request comes in that was admitted, or why it may not.
 func (g *guard) identify(w http.ResponseWriter, r *http.Request) (principal string, no *refusal) {
 	if g.bearer != "" && !g.knowsToken(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="plait"`)
-		return "", &refusal{http.StatusUnauthorized, "send the token of this server as Authorization: Bearer TOKEN"}
+		challenge, reason := `Bearer realm="plait"`, "send the token of this server as Authorization: Bearer TOKEN"
+		if r.Header.Get("Authorization") != "" { // RFC 6750, section 3.1
+			challenge, reason = challenge+`, error="invalid_token"`, "this is not the token of this server; one that plait made is printed by plait serve --print-token"
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+		return "", &refusal{http.StatusUnauthorized, reason}
 	}
 	return g.principal(), nil
 }

@@ -122,6 +122,7 @@ func TestFind(t *testing.T) {
 	}{
 		{"on the child's path", config.Server{Command: "tool", Env: map[string]config.Secret{"PATH": config.Secret("x:" + bin)}}, bin + "/tool", ""},
 		{"not on the child's path", config.Server{Command: "tool"}, "", `command "tool": executable file not found in $PATH`},
+		{"with its arguments", config.Server{Command: "tool --flag"}, "", `command "tool --flag": executable file not found in $PATH; write its arguments into args`},
 		{"says what to do", config.Server{Command: "tool"}, "", "install it, write its full path, or set PATH in env"},
 		{"absolute", config.Server{Command: bin + "/tool"}, bin + "/tool", ""},
 		{"absolute, missing", config.Server{Command: bin + "/nothing"}, "", bin + `/nothing": no such file or directory; correct`},

@@ -119,6 +119,9 @@ func find(name, cwd, search string) (string, error) {
 			return found, nil
 		}
 	}
+	if strings.Contains(name, " ") {
+		return "", fmt.Errorf("command %q: %w; write its arguments into args", name, exec.ErrNotFound)
+	}
 	return "", fmt.Errorf("command %q: %w (%s); install it, write its full path, or set PATH in env",
 		name, exec.ErrNotFound, search)
 }

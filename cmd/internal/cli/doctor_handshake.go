@@ -22,7 +22,7 @@ func (d *doctor) start(ctx context.Context, s *config.Server, e *examination) {
 		found, err := exec.LookPath(path)
 		if err != nil {
 			e.fail(stepCommand, fmt.Sprintf("%s is not in the search path", path),
-				"install it, or write its whole path; a client may start plait with another PATH than your terminal")
+				"install it, or write its whole path, and its arguments into args; a client may start plait with another PATH than your terminal")
 			return
 		}
 		path = found

@@ -97,6 +97,9 @@ func (a *app) exposeConfig(ctx context.Context, o exposeOptions) (*config.Config
 		return nil, usagef("expose needs the command of a server, as in plait expose -- npx -y @modelcontextprotocol/server-everything; see plait expose --help")
 	}
 	if _, err := exec.LookPath(o.command[0]); err != nil && !errors.Is(err, exec.ErrDot) {
+		if strings.Contains(o.command[0], " ") {
+			return nil, usagef("command %q: %w; write its arguments without quotes around them all", o.command[0], errors.Unwrap(err))
+		}
 		return nil, usagef("command %q: %w; correct it or install the program", o.command[0], errors.Unwrap(err))
 	}
 	args := make([]string, len(o.command))
