@@ -245,7 +245,7 @@ func TestAbuseConnectionsTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		secure := tls.Server(server, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: web.TLS.Certificates, SessionTicketsDisabled: true})
-		go func() { _ = tls.Client(client, &tls.Config{InsecureSkipVerify: true}).Handshake() }() //nolint:gosec,noctx // a test
+		go func() { _ = tls.Client(client, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
 		if err := secure.HandshakeContext(t.Context()); err != nil {
 			t.Fatal(err)
 		}

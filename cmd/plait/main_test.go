@@ -3,6 +3,8 @@ package main_test
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,6 +28,23 @@ var programs = map[string]func() int{
 	"teller-child": tellerChild,
 }
 
+// inPrivate runs the tests without the variables by which a person, or a machine, tells plait what to do, and with no
+// browser of theirs. A test gives plait those that it is about.
+type inPrivate struct{ *testing.M }
+
+var ofPersons = regexp.MustCompile("^(PLAIT_(CONFIG|LOG)|MCP_PROXY_CONFIG|LOG_LEVEL|ALLOW_INSECURE_HTTP|(UPSTREAM|OAUTH2|SSH)_.*)$")
+
+// Run implements testscript.TestingM.
+func (m inPrivate) Run() int {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); ofPersons.MatchString(name) {
+			_ = os.Unsetenv(name)
+		}
+	}
+	_ = os.Setenv("BROWSER", "none") // for all tests
+	return m.M.Run()
+}
+
 // TestMain makes the test binary plait itself, under that name, for the stories in testdata/script.
 func TestMain(m *testing.M) {
 	if store.IsHelper(os.Args) {
@@ -40,7 +59,7 @@ func TestMain(m *testing.M) {
 	}
 	name := os.Getenv("PLAIT_TEST_PROGRAM")
 	if name == "" {
-		testscript.Main(m, map[string]func(){
+		testscript.Main(inPrivate{m}, map[string]func(){
 			"plait": func() {
 				dbusguard.Restore() // the tests themselves, and what they start, never see the session bus of the machine
 				os.Exit(cli.Main(os.Args[1:], cli.OS()))
