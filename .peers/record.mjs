@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
 
-const patience = 20_000; // milliseconds until something awaited is given up
+const patience = 60_000; // milliseconds until something awaited is given up
 const grace = 5_000; // milliseconds for a server to leave
 
 export class Recorder {

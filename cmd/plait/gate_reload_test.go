@@ -161,3 +161,28 @@ func TestStatusListens(t *testing.T) {
 		t.Errorf("without an address the status is %s", text)
 	}
 }
+
+// TestGateLastDoor takes the only way in out of the file: that is refused, by the plan too.
+func TestGateLastDoor(t *testing.T) {
+	t.Parallel()
+	short(t)
+	e := &endpoint{
+		tb: t, env: testEnv(t), file: filepath.Join(t.TempDir(), "plait.json"), server: "http://127.0.0.1:1/mcp",
+		settings: map[string]any{"listen": "127.0.0.1:0"},
+	}
+	e.save()
+	p := newProgram(t, e.env, plaitProgram(t), "serve", "--config", e.file)
+	if err := p.cmd.Start(); err != nil { // nobody is at its standard input
+		t.Fatal(err)
+	}
+	until(t, "the listener", func() bool { return strings.Contains(p.stderr.String(), "listening") })
+	const refusal = "serve.http.listen is gone, and nobody could come in any more"
+	e.set("listen", "", 2, refusal)
+	if _, said := says(t, e.env, 2, "plan", "--config", e.file); !strings.Contains(said, refusal) {
+		t.Errorf("plait plan says %q", said)
+	}
+	e.save()
+	e.set("path", "/strand", 0, "changed  serve.http.path")
+	killGroup(p.cmd)
+	_ = p.cmd.Wait()
+}

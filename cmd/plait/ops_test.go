@@ -244,7 +244,7 @@ func TestOpsAccessLog(t *testing.T) {
 	}
 	said := p.said(t)
 	for l := range strings.SplitSeq(strings.TrimSpace(said), "\n") {
-		if !regexp.MustCompile(`^20\S+Z \[[A-Z]+\] +plait`).MatchString(l) || len(l) > 1000 || strings.ContainsRune(l, 0x1b) {
+		if !regexp.MustCompile(`^20\S+(Z|[+-]\d{4}) \[[A-Z]+\] +plait`).MatchString(l) || len(l) > 1000 || strings.ContainsRune(l, 0x1b) {
 			t.Errorf("a line of the log is %q", l)
 		}
 	}

@@ -40,7 +40,7 @@ func (l *live) Plan(ctx context.Context) (control.Outcome, error) {
 	o := control.Outcome{At: time.Now(), Cause: causeCommand}
 	cfg, err := l.read(ctx)
 	if err == nil {
-		_, _, err = l.entrance.doors.check(ctx, l.app, cfg)
+		_, _, err = l.entrance.check(ctx, cfg)
 	}
 	if err != nil {
 		o.Problems = asProblems(err)

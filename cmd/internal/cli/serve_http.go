@@ -137,18 +137,22 @@ func (p *passage) urls(at string) []string {
 	return []string{base + p.Path}
 }
 
+// check returns what a configuration would make of the endpoint, with the warnings of the flags, or why it is refused. It
+// changes nothing.
+func (e *entrance) check(ctx context.Context, cfg *config.Config) (config.ServeHTTP, config.Problems, error) {
+	s, warnings, err := e.doors.check(ctx, e.app, cfg)
+	if err == nil && s.Listen == "" && !e.stdio {
+		err = errNoDoor
+	}
+	return s, warnings, err
+}
+
 // prepare does all that can fail of a change to what the configuration says. Until adopt nobody notices anything.
 func (e *entrance) prepare(ctx context.Context, cfg *config.Config) (*passage, error) {
-	s, warnings, err := e.doors.check(ctx, e.app, cfg)
-	if err != nil {
-		return nil, err
-	}
-	if s.Listen == "" && !e.stdio {
-		return nil, errNoDoor
-	}
+	s, warnings, err := e.check(ctx, cfg)
 	p := &passage{ServeHTTP: s, warnings: warnings}
-	if s.Listen == "" {
-		return p, nil
+	if err != nil || s.Listen == "" {
+		return p, err
 	}
 	if s.Auth.Generated {
 		if p.Auth.Bearer, err = e.app.ownToken(ctx, e.kept, e.gateway.accounts.store); err != nil {

@@ -85,9 +85,9 @@ func (l *live) run(ctx context.Context) {
 // reload reads the files again and makes what they say true, or leaves everything as it was.
 func (l *live) reload(ctx context.Context, cause string) control.Outcome {
 	o := control.Outcome{At: time.Now(), Cause: cause}
-	before := l.config()
+	before, refused := l.config(), l.refused()
 	cfg, err := l.read(ctx)
-	if err == nil && cause == causeFile && reflect.DeepEqual(before, cfg) {
+	if err == nil && cause == causeFile && !refused && reflect.DeepEqual(before, cfg) {
 		l.gateway.log.Debug("reloaded: nothing changed", "cause", cause)
 		return o
 	}
@@ -155,6 +155,13 @@ func (l *live) read(ctx context.Context) (*config.Config, error) {
 		return cfg, spoilt
 	}
 	return cfg, nil
+}
+
+// refused reports whether the last reload changed nothing, because of what is wrong with the files.
+func (l *live) refused() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last != nil && !l.last.OK
 }
 
 // refuse notes that a reload changed nothing, and says why, once.
