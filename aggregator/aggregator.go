@@ -29,6 +29,7 @@ type Options struct {
 	// Bridge says that plait is nothing but the wire of the one server, whose names pass unchanged: all that is not about
 	// the connection is between the client and the server. What one client does to its server is no other one's trouble.
 	Bridge bool
+	NoFile bool // see upstream.Options
 	// Alone says that nobody is there who could sign in: no link is made, and nothing is registered for one.
 	Alone bool
 	// NeedsSignIn is told of a server when a person has to sign in there, once for each client on this machine and each
@@ -97,7 +98,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) *Aggregator {
 	a.now.Store(now)
 	a.servers = upstream.NewSet(ctx, now.servers(), upstream.Options{
 		Guardian: opts.Guardian, Limit: cfg.Limits.Message, Version: opts.Version, Snapshots: opts.Snapshots,
-		Auth: opts.Auth, Bridge: opts.Bridge, Log: opts.Log.Named("upstream"),
+		Auth: opts.Auth, Bridge: opts.Bridge, NoFile: opts.NoFile, Log: opts.Log.Named("upstream"),
 	})
 	return a
 }

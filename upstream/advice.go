@@ -88,8 +88,8 @@ func (s *Session) next() string {
 		return next
 	}
 	id, doctor := s.id(), "plait doctor "+s.Name()
-	if s.bridge && id != "" && id != idNotYet { // no file says how it is started
-		return "try its command in a terminal"
+	if s.noFile {
+		return nextOfFlags(id, s.Server().Command != "")
 	}
 	switch id {
 	case "":
@@ -111,4 +111,23 @@ func (s *Session) next() string {
 	default:
 		return "check that it runs and that its url is right: " + doctor
 	}
+}
+
+// nextOfFlags is next for a server that a command line says.
+func nextOfFlags(id string, child bool) string {
+	switch {
+	case id == "":
+		return ""
+	case id == idNotYet:
+		return "wait, or see plait status"
+	case child:
+		return "try its command in a terminal"
+	case id == idUnauthorized:
+		return "give it credentials by --header"
+	case id == idRateLimited:
+		return "wait: the server asked for it"
+	case id == idTLS:
+		return "name the authority of its certificate by --ca-file"
+	}
+	return "check that it runs and that the URL is right"
 }

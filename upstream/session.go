@@ -25,6 +25,7 @@ type Session struct {
 	local    transport.Local
 	guardian *transport.Guardian
 	bridge   bool // see Options
+	noFile   bool // see Options
 	limit    int64
 	hello    Hello
 	log      hclog.Logger

@@ -25,6 +25,7 @@ type Options struct {
 	// Bridge says that each session is the only one that matters to its client: it hears of every list that changes, nobody
 	// else suffers when its server fails, and the log says at level info what a child writes to its stderr.
 	Bridge bool
+	NoFile bool // a command line says what the servers are: no advice leads to a file, and none to plait doctor, which reads one
 	Log    hclog.Logger
 }
 
@@ -116,7 +117,7 @@ func (s *Set) open(o opening) *Session {
 		common = newCommon(srv.common.tally)
 	}
 	session := &Session{
-		of: srv, common: common, bridge: s.opts.Bridge, since: time.Now(),
+		of: srv, common: common, bridge: s.opts.Bridge, noFile: s.opts.NoFile, since: time.Now(),
 		http: srv.http, changed: srv.changed, local: o.local, guardian: s.opts.Guardian, limit: s.opts.Limit, hello: hello,
 		log:  s.opts.Log.With("server", srv.cfg.Name),
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),

@@ -42,11 +42,11 @@ type refusal struct {
 // admit says why a request may not come in at all, nil if it may. It adds what a browser must read in the answer.
 func (g *guard) admit(w http.ResponseWriter, r *http.Request) *refusal {
 	if !g.knowsHost(r) {
-		return &refusal{http.StatusForbidden, "this host is not served here; add it to serve.http.allowedHosts"}
+		return &refusal{http.StatusForbidden, "this host is not served here; add it to serve.http.allowedHosts, or by --allowed-host"}
 	}
 	if origins := r.Header.Values("Origin"); len(origins) > 0 {
 		if len(origins) > 1 || !g.knowsOrigin(r, origins[0]) {
-			return &refusal{http.StatusForbidden, "web pages of this origin may not come here; add it to serve.http.allowedOrigins"}
+			return &refusal{http.StatusForbidden, "web pages of this origin may not come here; add it to serve.http.allowedOrigins, or by --allowed-origin"}
 		}
 		share(w.Header(), origins[0])
 	}

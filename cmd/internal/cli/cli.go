@@ -29,6 +29,7 @@ type app struct {
 
 	alone   bool // nobody is there who could sign in
 	bridge  bool // the one server is served as it is, to each client a child of its own
+	noFile  bool // flags say what the servers are
 	listens bool // a flag has clients served over HTTP
 }
 

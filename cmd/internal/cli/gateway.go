@@ -49,7 +49,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, l logging, folder st
 	}
 	g.Aggregator = aggregator.New(context.WithoutCancel(ctx), cfg, aggregator.Options{
 		Log: log, Guardian: guardian, Version: readVersion().Version, Redact: a.redact.clean, Snapshots: snapshots,
-		Auth: accounts.Manager, LoginTool: login, NeedsSignIn: g.wait, Alone: a.alone, Bridge: a.bridge,
+		Auth: accounts.Manager, LoginTool: login, NeedsSignIn: g.wait, Alone: a.alone, Bridge: a.bridge, NoFile: a.noFile,
 	})
 	return g, nil
 }

@@ -85,7 +85,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, o serving) error {
 	if err != nil {
 		return err
 	}
-	a.alone = !o.person.somebody(a, true)
+	a.alone, a.noFile = !o.person.somebody(a, true), o.file == ""
 	g, err := a.open(ctx, cfg, a.logging(cfg.Log), a.snapshotFolder(cfg))
 	if err != nil {
 		return err
