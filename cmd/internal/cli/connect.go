@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -153,21 +152,12 @@ func (a *app) connectConfig(ctx context.Context, o connectOptions) (*config.Conf
 	if err := a.addSignIn(file, name, o, headers); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(file)
+	cfg, err := a.parse(ctx, file, a.lenient(o.headers), &terms{name, connectFlags})
 	if err != nil {
-		return nil, fmt.Errorf("make the configuration: %w", err)
-	}
-	cfg, err := config.Parse(ctx, "plait.local.json", text, // local: nobody shares a command line
-		config.Options{LookupEnv: a.lenient(o.headers), Keyring: a.secrets()})
-	if err != nil {
-		return nil, asFlags(err, name, connectFlags)
-	}
-	if problems := cfg.Problems(); len(problems) > 0 {
-		return nil, asFlags(problems, name, connectFlags)
+		return nil, err
 	}
 	cfg.Warnings = slices.DeleteFunc(cfg.Warnings, func(p config.Problem) bool { return p.ID == config.IDAnyIssuer })
 	o.nameIdentities(cfg)
-	a.redact.learn(cfg)
 	return cfg, nil
 }
 
@@ -308,9 +298,6 @@ func (a *app) lenient(headers []string) func(string) (string, bool) {
 	}
 }
 
-// keyFlag is the flag that a key, or all that begin with it, come from.
-type keyFlag struct{ key, flag string }
-
 // connectFlags are the flags that keys of the server come from.
 var connectFlags = []keyFlag{
 	{"url", "URL"},
@@ -341,30 +328,4 @@ var connectFlags = []keyFlag{
 	{"redirectURI", "the redirect URI"},
 	{"refreshSkew", "OAUTH2_REFRESH_SKEW_SECONDS"},
 	{"tokenParams.", "OAUTH2_EXTRA_PARAMS "},
-}
-
-// asFlags says problems of the configuration in terms of the command line.
-func asFlags(err error, server string, flags []keyFlag) error {
-	problems, ok := err.(config.Problems) //nolint:errorlint // as Parse returns it
-	if !ok {
-		return err
-	}
-	var said []string
-	for _, p := range problems {
-		path := strings.TrimPrefix(strings.TrimPrefix(p.Path, "mcpServers."+server+"."), "identities."+server)
-		path = strings.TrimPrefix(path, ".")
-		for _, f := range flags {
-			if rest, ok := strings.CutPrefix(path, f.key); ok {
-				path = strings.TrimRight(f.flag+rest, "[]0123456789")
-				break
-			}
-		}
-		p.Pos, p.Path = config.Pos{}, path
-		p.Hint = strings.ReplaceAll(p.Hint, "allowHttp: true", "--allow-http")
-		if p.ID == config.IDGrantNeeds {
-			p.Hint = "write --static-oauth-client-info @FILE, or set OAUTH2_CLIENT_ID and OAUTH2_CLIENT_SECRET"
-		}
-		said = append(said, p.Error())
-	}
-	return usagef("%s", strings.Join(said, "\n"))
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -111,32 +110,14 @@ func (a *app) exposeConfig(ctx context.Context, o exposeOptions) (*config.Config
 		"listen": exact(net.JoinHostPort(o.host, strconv.Itoa(int(o.port)))), "path": exact("/" + strings.TrimPrefix(o.endpoint, "/")),
 		"limits": map[string]any{"sessions": o.children, "idle": o.idle.String(), "lifetime": o.lifetime.String()},
 	}
-	text, err := json.Marshal(map[string]any{
+	return a.parse(ctx, map[string]any{
 		"mcpServers": map[string]any{name: map[string]any{
 			"command": args[0], "args": args[1:], "inheritEnv": []string{"*"}, "prefix": "",
 			"connectTimeout": o.connectTimeout.String(), "callTimeout": o.callTimeout.String(),
 		}},
 		"serve":   map[string]any{"http": http},
 		"startup": map[string]any{"wait": o.connectTimeout.String(), "snapshot": false}, // the client gets the child's own answer to initialize
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make the configuration: %w", err)
-	}
-	cfg, err := config.Parse(ctx, "plait.local.json", text, // local: nobody shares a command line
-		config.Options{LookupEnv: a.env.LookupEnv, Keyring: a.secrets()})
-	if err == nil {
-		if problems := cfg.Problems(); len(problems) > 0 {
-			err = problems
-		}
-	}
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		return nil, asFlags(problems, name, exposeFlags)
-	}
-	if err != nil {
-		return nil, err
-	}
-	a.redact.learn(cfg)
-	return cfg, nil
+	}, a.env.LookupEnv, &terms{name, exposeFlags})
 }
 
 // exposeFlags are the flags that keys come from.

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -75,15 +73,11 @@ func (g *gate) over(ctx context.Context, a *app, s config.ServeHTTP) (config.Ser
 	if err := g.keys(http); err != nil || len(http) == 0 {
 		return s, nil, err
 	}
-	text, err := json.Marshal(map[string]any{"serve": map[string]any{"http": http}, "mcpServers": map[string]any{}})
+	file := map[string]any{"serve": map[string]any{"http": http}, "mcpServers": map[string]any{}}
+	cfg, err := a.parse(ctx, file, a.env.LookupEnv, &terms{flags: gateFlags})
 	if err != nil {
-		return s, nil, fmt.Errorf("make the configuration: %w", err)
+		return s, nil, err
 	}
-	cfg, err := config.Parse(ctx, "plait.local.json", text, config.Options{LookupEnv: a.env.LookupEnv, Keyring: a.secrets()})
-	if err != nil {
-		return s, nil, asFlags(err, "", gateFlags)
-	}
-	a.redact.learn(cfg)
 	given := cfg.Serve.HTTP
 	for key, take := range map[string]func(){
 		"auth":           func() { s.Auth = given.Auth },
