@@ -1,8 +1,11 @@
 package aggregator
 
 import (
+	"context"
 	"slices"
 
+	"github.com/plait-mcp/plait/aggregator/catalog"
+	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
@@ -20,6 +23,19 @@ func (a *Aggregator) witness() *Session {
 		}
 	}
 	return first
+}
+
+// Explain says what became of the items that have a name, as the first client sees them: see
+// catalog.Catalog.Explain. It waits for servers that have not listed theirs yet, startup.wait at most. While there is
+// no client nothing is known but rules.
+func (a *Aggregator) Explain(ctx context.Context, name string) []catalog.Explanation {
+	if s := a.witness(); s != nil {
+		for l := range protocol.Lists {
+			s.want(ctx, l, (*upstream.Session).Await)
+		}
+		return s.now.Load().catalog().Explain(name)
+	}
+	return catalog.Build(a.now.Load().namer, nil, nil).Explain(name)
 }
 
 // Names returns the names, URIs and templates that the first client is shown, sorted; nil while there is no client.

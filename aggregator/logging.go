@@ -2,7 +2,6 @@ package aggregator
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,16 +62,4 @@ func (s *Session) audible(m *jsonrpc.Message) bool {
 	level, _ := jsonrpc.GetString(m.Params(), "level")
 	have, ok := protocol.Severity(level)
 	return !wanted || !ok || have >= want
-}
-
-// subscribed reports whether the client subscribed to the resource of the server or to one that contains it.
-func (s *Session) subscribed(server, uri string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for have := range s.subs {
-		if have.server == server && (uri == have.uri || strings.HasPrefix(uri, strings.TrimSuffix(have.uri, "/")+"/")) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,10 +1,8 @@
 package aggregator
 
 import (
-	"context"
 	"strings"
 
-	"github.com/plait-mcp/plait/aggregator/catalog"
 	"github.com/plait-mcp/plait/upstream"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
@@ -111,17 +109,4 @@ func (v *view) passOn(m *jsonrpc.Message) {
 	if server := v.owner(m.Method()); server != nil && v.mayPass(server, m) {
 		server.Notify(m.Text())
 	}
-}
-
-// Explain says what became of the items that have a name, as the first client sees them: see
-// catalog.Catalog.Explain. It waits for servers that have not listed theirs yet, startup.wait at most. While there is
-// no client nothing is known but rules.
-func (a *Aggregator) Explain(ctx context.Context, name string) []catalog.Explanation {
-	if s := a.witness(); s != nil {
-		for l := range protocol.Lists {
-			s.want(ctx, l, (*upstream.Session).Await)
-		}
-		return s.now.Load().catalog().Explain(name)
-	}
-	return catalog.Build(a.now.Load().namer, nil, nil).Explain(name)
 }

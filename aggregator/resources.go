@@ -3,6 +3,7 @@ package aggregator
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/plait-mcp/plait/aggregator/catalog"
@@ -202,6 +203,18 @@ func (s *Session) noteSubscription(to resource, is bool) (was bool) {
 		delete(s.subs, to)
 	}
 	return was
+}
+
+// subscribed reports whether the client subscribed to the resource of the server or to one that contains it.
+func (s *Session) subscribed(server, uri string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for have := range s.subs {
+		if have.server == server && (uri == have.uri || strings.HasPrefix(uri, strings.TrimSuffix(have.uri, "/")+"/")) {
+			return true
+		}
+	}
+	return false
 }
 
 // subscribable returns the server that a client's URI belongs to, and its name for it, with the view that says so.
