@@ -91,11 +91,16 @@ func (l *loader) isOfOthers(t reflect.Type, key string, m tree.Member, here plac
 		return true
 	}
 	field, _ := l.shapes.field(t, key)
-	if !isShared(t, key) || l.fits(m.Value, field.Type) {
+	if !isShared(t, key) || l.fits(m.Value, field.Type) || t == reflect.TypeFor[file]() && key == "serve" && isEndpoint(m.Value) {
 		return false
 	}
 	l.foreign = append(l.foreign, here)
 	return true
+}
+
+// isEndpoint tells whether a value is meant for serve, for all its mistakes: to ignore it could leave an endpoint open.
+func isEndpoint(n *tree.Node) bool {
+	return n.Kind == tree.Map && slices.ContainsFunc(n.Members, func(m tree.Member) bool { return m.Key == "http" && m.Value.Kind == tree.Map })
 }
 
 // forgetPlace forgets where a key stands, and tells whether it stood anywhere.
