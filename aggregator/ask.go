@@ -54,7 +54,7 @@ func (s *Session) Ask(ctx context.Context, server *upstream.Session, cause jsonr
 		}
 		return s.reply(v, server, m, a)
 	case <-ctx.Done():
-		s.out.send(cause, jsonrpc.NewNotification(protocol.Cancelled, jsonrpc.Raw(`{"requestId":`+string(id)+`}`)))
+		s.out.send(cause, upstream.Cancellation(ctx, id))
 		return nil
 	}
 }

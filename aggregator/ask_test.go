@@ -270,9 +270,7 @@ func TestServerCancelsItsQuestion(t *testing.T) {
 	asked := c.await("elicitation/create", 1)[0]
 	a.Notify("notifications/cancelled", `{"requestId":"q","reason":"enough"}`)
 	told := c.await("notifications/cancelled", 1)[0]
-	if id, _ := jsonrpc.Get(told.Params(), "requestId"); string(id) != string(asked.ID()) {
-		t.Errorf("cancelled %s, want %s", id, asked.ID())
-	}
+	equal(t, "what the client is told", string(told.Params()), `{"requestId":`+string(asked.ID())+`,"reason":"enough"}`)
 	c.respond(jsonrpc.Result(asked.ID(), jsonrpc.Raw(`{"action":"accept"}`)))
 	cancel()
 	call.Wait()

@@ -180,7 +180,7 @@ func TestT53CancelMatrix(t *testing.T) {
 	})
 	w := plait(t, two, a, with(t, "u", nil)).wire()
 	cancel := func(id string) {
-		w.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":` + id + `}}`)
+		w.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":` + id + `,"reason":"the \u0075ser \ud800"}}`)
 	}
 	w.send(`{"jsonrpc":"2.0","id":"hello","method":"initialize","params":` + hello(latest) + `}`)
 	cancel(`"hello"`)
@@ -202,10 +202,8 @@ func TestT53CancelMatrix(t *testing.T) {
 	w.says(fmt.Sprintf(call, `"1"`, ""),
 		`{"jsonrpc":"2.0","id":"1","error":{"code":-32600,"message":"a request with this id is being served"}}`)
 	cancel(`"\u0031"`) // the same id
-	told, _ := jsonrpc.Get(a.Await(t, "notifications/cancelled", 1)[0].Params(), "requestId")
-	if want := a.Received("tools/call")[1].ID(); string(told) != string(want) {
-		t.Errorf("the server was told of %s, want %s", told, want)
-	}
+	equal(t, "what the server is told", string(a.Await(t, "notifications/cancelled", 1)[0].Params()),
+		`{"requestId":`+string(a.Received("tools/call")[1].ID())+`,"reason":"the \u0075ser \ud800"}`)
 	answered := map[string]int{}
 	for n := range 200 { // the answer and the cancellation meet
 		id := strconv.Itoa(1000 + n)

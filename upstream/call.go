@@ -39,8 +39,8 @@ type pending struct {
 	timer   *time.Timer
 
 	// guarded by Session.mu
-	asks  map[jsonrpc.ID]context.CancelFunc // requests of the server that this call caused
-	value float64                           // the last progress
+	asks  map[jsonrpc.ID]context.CancelCauseFunc // requests of the server that this call caused
+	value float64                                // the last progress
 }
 
 // Call sends a request to the server and waits for its answer, which may be an error of JSON-RPC. It waits
@@ -235,9 +235,9 @@ func (s *Session) callOn(ctx context.Context, l *link, c Call) (*jsonrpc.Message
 		return m, err
 	}
 	for _, cancel := range asks {
-		cancel()
+		cancel(context.Cause(ctx))
 	}
-	s.cancelled(l, id)
+	s.post(l, Cancellation(ctx, id))
 	if errors.Is(context.Cause(ctx), errTimeout) {
 		return nil, &TimeoutError{s.Server().Name, c.Message.Method(), p.timeout}
 	}
@@ -271,10 +271,14 @@ func (s *Session) expire(p *pending, cancel context.CancelCauseFunc) {
 	cancel(errTimeout)
 }
 
-// cancelled tells the server that nobody waits for the answer any more (2025-11-25, cancellation).
-func (s *Session) cancelled(l *link, id jsonrpc.ID) {
-	params := jsonrpc.Raw(`{"requestId":` + string(id) + `,"reason":"the client cancelled the request"}`)
-	s.post(l, jsonrpc.NewNotification(protocol.Cancelled, params))
+// Cancellation tells the other side that nobody waits for the answer to a request any more, because ctx has ended: for the
+// reason that was given, if any (2025-11-25, cancellation).
+func Cancellation(ctx context.Context, id jsonrpc.ID) jsonrpc.Text {
+	params := jsonrpc.Raw(`{"requestId":` + string(id) + `}`)
+	if said, ok := errors.AsType[*jsonrpc.CancelledError](context.Cause(ctx)); ok && said.Reason != nil {
+		params = jsonrpc.Set(params, said.Reason, "reason")
+	}
+	return jsonrpc.NewNotification(protocol.Cancelled, params)
 }
 
 // request makes a request of plait's own.
@@ -288,7 +292,7 @@ func (s *Session) request(ctx context.Context, l *link, method string, params js
 		if _, ok := errors.AsType[*transport.SessionLostError](err); ok || gone {
 			l.drop(err)
 		} else if ctx.Err() != nil {
-			s.cancelled(l, id)
+			s.post(l, Cancellation(ctx, id))
 		}
 		return nil, err
 	}

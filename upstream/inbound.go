@@ -19,8 +19,8 @@ func (s *Session) Request(ctx context.Context, cause jsonrpc.ID, m *jsonrpc.Mess
 		return jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInvalidParams,
 			"no associated client request: the session is shared by several clients"))
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	of, done := s.asking(cause, m.ID().Key(), cancel)
 	defer done()
 	return client.Ask(ctx, s, of.causeFor(client), m)
@@ -60,14 +60,14 @@ func (p *pending) causeFor(c Client) jsonrpc.ID {
 
 // asking enters a request of the server, so that the server, or the end of the call that caused it, can
 // cancel it. It returns that call, nil when nobody knows it.
-func (s *Session) asking(cause, id jsonrpc.ID, cancel context.CancelFunc) (p *pending, done func()) {
+func (s *Session) asking(cause, id jsonrpc.ID, cancel context.CancelCauseFunc) (p *pending, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asks[id] = cancel
 	p = s.causing(cause)
 	if p != nil {
 		if p.asks == nil {
-			p.asks = map[jsonrpc.ID]context.CancelFunc{}
+			p.asks = map[jsonrpc.ID]context.CancelCauseFunc{}
 		}
 		p.asks[id] = cancel
 	}
@@ -95,7 +95,8 @@ func (s *Session) Notification(cause jsonrpc.ID, m *jsonrpc.Message) {
 			cancel := s.asks[id.Key()]
 			s.mu.Unlock()
 			if cancel != nil {
-				cancel()
+				reason, _ := jsonrpc.Get(m.Params(), "reason")
+				cancel(&jsonrpc.CancelledError{Reason: reason})
 			}
 		}
 	default:

@@ -67,7 +67,7 @@ type Session struct {
 	clients  map[Client]struct{}
 	calls    map[jsonrpc.ID]*pending
 	tasks    []task
-	asks     map[jsonrpc.ID]context.CancelFunc
+	asks     map[jsonrpc.ID]context.CancelCauseFunc
 	lists    [protocol.Lists]list
 	saving   bool // a goroutine will write the snapshot
 	subs     map[string]map[Client]struct{}

@@ -122,7 +122,7 @@ func (s *Set) open(o opening) *Session {
 		log:  s.opts.Log.With("server", srv.cfg.Name),
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), news: make(chan struct{}),
 		clients: map[Client]struct{}{client: {}}, calls: map[jsonrpc.ID]*pending{},
-		asks: map[jsonrpc.ID]context.CancelFunc{}, subs: map[string]map[Client]struct{}{}, levels: map[Client]jsonrpc.Raw{},
+		asks: map[jsonrpc.ID]context.CancelCauseFunc{}, subs: map[string]map[Client]struct{}{}, levels: map[Client]jsonrpc.Raw{},
 	}
 	session.settings.Store(o.cfg)
 	srv.sessions[session] = struct{}{}

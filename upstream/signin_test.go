@@ -151,7 +151,7 @@ func TestSignInEndsUnused(t *testing.T) {
 	m.set(200, "")
 	for name, use := range map[string]func(ctx context.Context, s *Session){
 		"list":         func(_ context.Context, s *Session) { s.stale(protocol.Tools) },
-		"notification": func(_ context.Context, s *Session) { s.cancelled(s.current(), "9") },
+		"notification": func(ctx context.Context, s *Session) { s.post(s.current(), Cancellation(ctx, "9")) },
 		"level":        func(ctx context.Context, s *Session) { s.SetLevel(ctx, nil, jsonrpc.Raw(`"info"`)) },
 		"ping":         func(context.Context, *Session) { time.Sleep(time.Minute) }, //nolint:forbidigo // fake time
 	} {

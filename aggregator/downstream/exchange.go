@@ -32,7 +32,7 @@ type exchange struct {
 	opening chan struct{} // closed when initialize was served; only the reader looks at it
 
 	mu      sync.Mutex
-	running map[jsonrpc.ID]context.CancelFunc
+	running map[jsonrpc.ID]context.CancelCauseFunc
 	closed  bool // nothing is started any more
 	late    bool // what is still being served is answered with an error
 }
@@ -40,7 +40,7 @@ type exchange struct {
 func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, told *told, crew *crew) *exchange {
 	return &exchange{
 		handler: handler, out: out, told: told, crew: crew,
-		running: map[jsonrpc.ID]context.CancelFunc{}, refusing: make(chan struct{}, maxRefusing),
+		running: map[jsonrpc.ID]context.CancelCauseFunc{}, refusing: make(chan struct{}, maxRefusing),
 	}
 }
 
@@ -105,30 +105,31 @@ func (x *exchange) notice(m *jsonrpc.Message) {
 	if m.Method() == protocol.Cancelled {
 		raw, _ := jsonrpc.Get(m.Params(), "requestId")
 		if id, ok := jsonrpc.ReadID(raw); ok {
-			x.cancel(id)
+			reason, _ := jsonrpc.Get(m.Params(), "reason")
+			x.cancel(id, &jsonrpc.CancelledError{Reason: reason})
 		}
 		return
 	}
 	x.handler.Notification(m)
 }
 
-func (x *exchange) cancel(id jsonrpc.ID) {
+func (x *exchange) cancel(id jsonrpc.ID, why error) {
 	x.mu.Lock()
 	cancel := x.running[id.Key()]
 	x.mu.Unlock()
 	if cancel != nil {
-		cancel()
+		cancel(why)
 	}
 }
 
 // serve serves a request on its own goroutine and gives the answer to reply: nil when the request was
 // cancelled, for nobody waits for it then.
 func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jsonrpc.Text)) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	id := m.ID().Key()
 	if e := x.enter(id, m, cancel); e != nil {
 		x.decline(ctx, reply, jsonrpc.Failure(m.ID(), e))
-		cancel()
+		cancel(nil)
 		return
 	}
 	before, done := x.order(m)
@@ -148,11 +149,11 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 		default:
 			answer = nil
 		}
-		cancel()
+		cancel(nil)
 		reply(answer)
 		done()
 	}, func() {
-		cancel()
+		cancel(nil)
 		reply(nil)
 	})
 }
@@ -172,7 +173,7 @@ func (x *exchange) order(m *jsonrpc.Message) (before <-chan struct{}, done func(
 }
 
 // enter notes that a request is being served, or says why it cannot be. Nobody can cancel initialize.
-func (x *exchange) enter(id jsonrpc.ID, m *jsonrpc.Message, cancel context.CancelFunc) *jsonrpc.Error {
+func (x *exchange) enter(id jsonrpc.ID, m *jsonrpc.Message, cancel context.CancelCauseFunc) *jsonrpc.Error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if _, ok := x.running[id]; ok {
@@ -279,7 +280,7 @@ func (x *exchange) close() {
 	x.closed = true
 	for _, cancel := range x.running {
 		if cancel != nil {
-			cancel()
+			cancel(nil)
 		}
 	}
 }

@@ -14,7 +14,7 @@ type Sender interface {
 // Handler serves what the other side of a session sends.
 type Handler interface {
 	// Request serves a request and returns the answer, nil for none. It is called on its own goroutine; ctx
-	// ends when the other side cancels the request or is gone.
+	// ends when the other side cancels the request, with a *CancelledError as its cause, or is gone.
 	Request(ctx context.Context, m *Message) Text
 	// Notification takes a notification. It is called in the order of arrival and does not block.
 	Notification(m *Message)
@@ -25,3 +25,12 @@ type Handler interface {
 	// Close ends the session and waits for its goroutines, some seconds at most.
 	Close()
 }
+
+// CancelledError is why a request has ended that the other side cancelled. It is a context.Canceled.
+type CancelledError struct{ Reason Raw } // as the other side gave it, nil for none
+
+// Error implements error.
+func (e *CancelledError) Error() string { return "the other side cancelled the request" }
+
+// Unwrap returns context.Canceled.
+func (e *CancelledError) Unwrap() error { return context.Canceled }
