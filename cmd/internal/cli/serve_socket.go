@@ -123,10 +123,18 @@ func listenBeside(ctx context.Context, ours net.Listener, address string) (net.L
 	return l, err
 }
 
-// adopt uses other wires, and returns the address that is listened to, "" for none.
+// adopt uses other wires, and returns the address that is listened to, "" for none. After Close there is none.
 func (s *socket) adopt(w wires) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+		if w.inner != nil {
+			_ = w.inner.Close()
+		}
+		return ""
+	default:
+	}
 	before := s.wires
 	s.wires = w
 	close(s.changed)

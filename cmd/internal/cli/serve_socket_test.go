@@ -77,6 +77,27 @@ func TestSocketNeverStops(t *testing.T) {
 	}
 }
 
+// TestSocketAfterClose changes the address of an endpoint that has ended meanwhile: nothing is listened to.
+func TestSocketAfterClose(t *testing.T) {
+	s := newSocket(time.Hour)
+	for _, want := range []bool{true, false} {
+		w, err := s.prepare(t.Context(), config.ServeHTTP{Listen: "127.0.0.1:0"}, hclog.NewNullLogger())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.listen = "" // as if it was another address
+		if at := s.adopt(w); (at != "") != want {
+			t.Errorf("listens at %q", at)
+		}
+		if c, err := net.Dial("tcp", w.inner.Addr().String()); (err == nil) != want {
+			t.Errorf("a client that comes: %v", err)
+		} else if err == nil {
+			_ = c.Close()
+		}
+		_ = s.Close()
+	}
+}
+
 // arrives expects a connection to be accepted.
 func arrives(t *testing.T, s *socket, sent net.Conn) {
 	t.Helper()

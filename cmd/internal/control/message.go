@@ -23,7 +23,7 @@ type Status struct {
 	Config     string    `json:"config"` // path of the file
 	Profile    string    `json:"profile,omitempty"`
 	Started    time.Time `json:"started"`
-	Generation int       `json:"generation"` // of the configuration: 1 at the start, one more with each change
+	Generation int       `json:"generation"` // of the configuration: 1 at the start, one more with each that took effect
 	Since      time.Time `json:"since"`      // of the generation
 	Reload     *Outcome  `json:"lastReload,omitempty"`
 	URLs       []string  `json:"urls,omitempty"` // where clients come in over HTTP

@@ -59,7 +59,7 @@ func families(r Reading) []*dto.MetricFamily {
 	goroutines.add(float64(runtime.NumGoroutine()))
 	allocated := gauge("go_memstats_alloc_bytes", "Bytes of memory that are in use, with those that nobody needs any more.")
 	allocated.add(heap())
-	generation := gauge("plait_config_generation", "Counts the configurations from 1: one more with each reload that changed something.")
+	generation := gauge("plait_config_generation", "Counts the configurations that took effect, from 1.")
 	generation.add(float64(r.Aggregator.Generation))
 	clients := gauge("plait_clients", "Clients that are there, over HTTP and on standard input.")
 	clients.add(float64(r.Aggregator.Clients))
