@@ -152,7 +152,7 @@ func TestUnlockIsBounded(t *testing.T) {
 	session.Lock(t)
 	asked := session.HangPrompter(t)
 	env := append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), session.Environ()...)
-	p := newProgram(t, env, plaitProgram(t), "secrets", "unlock", "--timeout", "2s")
+	p := newProgram(t, env, plaitProgram(t), "secrets", "unlock", "--timeout", "5s")
 	p.run()
 	if got := p.cmd.ProcessState.ExitCode(); got != 7 {
 		t.Errorf("exit %d: %s", got, &p.stderr)

@@ -77,14 +77,10 @@ func TestOpsReady(t *testing.T) {
 
 func opsReady(t *testing.T, lazy, shared bool, sessions int) {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(t)) // where nobody listens yet
 	file := opsConfig(t, "a-token-of-this-test", map[string]any{
 		"needed": map[string]any{
-			"url": "http://" + l.Addr().String() + "/mcp", "required": true, "lazy": lazy, "shared": shared, "ping": map[string]any{"interval": "50ms", "timeout": "1s"},
+			"url": "http://" + address + "/mcp", "required": true, "lazy": lazy, "shared": shared, "ping": map[string]any{"interval": "50ms", "timeout": "1s"},
 		},
 		"other": map[string]any{"url": "http://127.0.0.1:1/mcp"},
 	})
@@ -112,7 +108,8 @@ func opsReady(t *testing.T, lazy, shared bool, sessions int) {
 	}
 	r := newRemote(nil)
 	_ = r.Listener.Close()
-	if r.Listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", l.Addr().String()); err != nil {
+	var err error
+	if r.Listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", address); err != nil {
 		t.Fatal(err)
 	}
 	r.Start()
