@@ -225,8 +225,9 @@ func TestAbuseBusyConnections(t *testing.T) {
 		streams = append(streams, s)
 	}
 	res := r.send("GET", "/mcp", "", session)
-	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || !res.Close {
-		t.Errorf("%s %v, closed: %v", res.Status, res.Header, res.Close)
+	text := body(t, res)
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || !res.Close || !strings.Contains(text, "raise serve.http.limits.connections") {
+		t.Errorf("%s %v %s, closed: %v", res.Status, res.Header, text, res.Close)
 	}
 	for range limit + 2*surplus { // each is told so, or makes room for the next
 		r.dial()
@@ -273,8 +274,8 @@ func TestAbuseMemory(t *testing.T) {
 	until(t, func() bool { return r.used() >= int64(len(large)) })
 	for range 5 {
 		res := r.send("POST", "/mcp", large, session)
-		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
-			t.Errorf("a long message: %s", res.Status)
+		if text := body(t, res); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || !strings.Contains(text, "raise serve.http.limits.memory") {
+			t.Errorf("a long message: %s %s", res.Status, text)
 		}
 		if res := r.send("POST", "/mcp", call("2", "ping", ""), session); res.StatusCode != http.StatusOK {
 			t.Errorf("a short message: %s", res.Status)

@@ -73,7 +73,7 @@ func (o *HTTPOptions) complete() {
 	}
 	o.Path = cmp.Or(o.Path, "/mcp")
 	o.Sessions = cmp.Or(o.Sessions, 1000) //nolint:mnd // documented
-	o.Full = cmp.Or(o.Full, "too many sessions")
+	o.Full = cmp.Or(o.Full, "too many sessions; end one, try again later, or raise serve.http.limits.sessions")
 	o.Idle = cmp.Or(o.Idle, 30*time.Minute)       //nolint:mnd // documented
 	o.Lifetime = cmp.Or(o.Lifetime, 24*time.Hour) //nolint:mnd // documented
 	o.Replay = cmp.Or(o.Replay, 1<<20)            //nolint:mnd // documented
@@ -86,7 +86,7 @@ func (o *HTTPOptions) complete() {
 const hesitation = time.Minute
 
 var (
-	errCrowd  = errors.New("too many connections")
+	errCrowd  = errors.New("too many connections; close one, try again later, or raise serve.http.limits.connections")
 	errEnding = errors.New("plait is ending; begin another session in a while")
 )
 

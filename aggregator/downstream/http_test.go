@@ -212,8 +212,9 @@ func TestHTTPSessionLimit(t *testing.T) {
 	}
 	for range 3 {
 		res := r.send("POST", "/mcp", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`)
-		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
-			t.Errorf("%s", res.Status)
+		text := body(t, res)
+		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || !strings.Contains(text, "raise serve.http.limits.sessions") {
+			t.Errorf("%s %s", res.Status, text)
 		}
 	}
 	res := r.send("POST", "/mcp", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}`)

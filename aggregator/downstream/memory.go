@@ -23,7 +23,7 @@ const (
 	small = 64 << 10
 )
 
-var errMemory = errors.New("too much is being received and served")
+var errMemory = errors.New("too much is being received and served; try again later, or raise serve.http.limits.memory")
 
 // memory is how many bytes of messages may be there at a time, of all clients: from when they come in until they are
 // answered.

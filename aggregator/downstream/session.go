@@ -18,9 +18,9 @@ const (
 )
 
 var (
-	errEnded    = errors.New("the session has ended")
-	errCrowded  = errors.New("the session has too many requests open")
-	errNoStream = errors.New("the session knows no such event")
+	errEnded    = errors.New("the session has ended; send initialize to begin another")
+	errCrowded  = errors.New("the session has too many requests open; wait for some of them")
+	errNoStream = errors.New("the session knows no such event; open the stream without Last-Event-ID")
 	errOver     = errors.New("nothing comes after this event")
 )
 

@@ -27,7 +27,8 @@ func (d *doors) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&d.listen, "http", "", "serve clients over HTTP at this `address`, too: host:port, or :port for this machine alone")
 	f.StringVar(&d.listen, "listen", "", "the same as --http: an `address`")
-	stdio := f.Bool("stdio", true, "with --http, serve standard input and output, too (default only if standard input is a pipe)")
+	stdio := f.Bool("stdio", true, "with --http, serve standard input and output, too (default if standard input is a pipe)")
+	f.Lookup("stdio").DefValue = "false" // that is, without a default in the help besides this one
 	d.stdio = func() (bool, bool) { return *stdio, f.Changed("stdio") }
 	d.gate.flags(f)
 }
