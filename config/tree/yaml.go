@@ -75,7 +75,7 @@ func yamlProblem(in lines, err error) Problem {
 	case strings.Contains(msg, "cannot start any token"):
 		hint = "put text that starts with a special character into quotes"
 	case strings.Contains(msg, "mapping values are not allowed"):
-		hint = `put text with ": " into quotes`
+		hint = `put text with ": " into quotes, or correct the indentation`
 	}
 	return Problem{ID: IDSyntax, Pos: pos, Msg: "is not YAML: " + msg, Hint: hint}
 }

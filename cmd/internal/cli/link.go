@@ -219,9 +219,10 @@ func runUnlink(o *linkOptions, name string) error {
 	case !o.isPlait(have):
 		return coded(idNotOurs, "%s: %q does not start plait; take it out by hand", t.doc.Pos(t.keys...), o.name)
 	}
+	next := fmt.Sprintf("next: start %s again if it still shows plait", t.client.title)
 	backup, before := t.linkedFrom(have)
 	if backup == "" && t.isMade(have, nil) && !o.dryRun {
-		o.say("took %q out of %s, which held nothing else and is gone\nnext: %s", o.name, t.path, t.client.next)
+		o.say("took %q out of %s, which held nothing else and is gone\n%s", o.name, t.path, next)
 		return os.Remove(t.path)
 	}
 	if backup == "" {
@@ -232,7 +233,7 @@ func runUnlink(o *linkOptions, name string) error {
 	if err := t.set(before); err != nil {
 		return err
 	}
-	if err := o.finish(t.draft, fmt.Sprintf("took %q out of %s\nnext: %s", o.name, t.path, t.client.next)); err != nil || backup == "" || o.dryRun {
+	if err := o.finish(t.draft, fmt.Sprintf("took %q out of %s\n%s", o.name, t.path, next)); err != nil || backup == "" || o.dryRun {
 		return err
 	}
 	return os.Remove(backup)
