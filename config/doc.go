@@ -38,6 +38,7 @@
 //	    tls: {cert: "", key: ""}  # PEM files
 //	    allowedOrigins: []        # of web pages, besides those of this machine
 //	    allowedHosts: []          # names that requests may be sent to, besides those of this machine
+//	    # memory: messages that are being received and served, and as much again of those that wait for clients
 //	    limits: {sessions: 1000, idle: 30m, lifetime: 24h, replay: 1MiB, connections: 5000, memory: 256MiB, drain: 10s}
 //	    accessLog: false          # a line in the log for each request
 //	credentials: {store: auto, path: "", key: ""}          # where sign-ins are kept: auto keyring file memory

@@ -107,7 +107,7 @@ func serveMeanings() map[string]map[string]meaning {
 			"replay":   says("messages that each session keeps for a client that comes back, 1KiB to 2GiB"),
 
 			"connections": says("connections at a time"),
-			"memory":      says("messages of all clients that are being received and served, 1MiB to 1024GiB, and never less than two of limits.message"),
+			"memory":      says("messages of all clients that are being received and served, and as much again of those that wait for clients, 1MiB to 1024GiB, and never less than two of limits.message"),
 			"drain":       says("calls in flight get so long when plait is asked to end"),
 		},
 	}

@@ -55,7 +55,7 @@ type ServeLimits struct {
 	Replay   int64         `koanf:"replay"`   // bytes of messages kept for a client that comes back, of each session
 
 	Connections int   `koanf:"connections"` // at a time
-	Memory      int64 `koanf:"memory"`      // bytes of messages that are being received and served, of all clients
+	Memory      int64 `koanf:"memory"`      // bytes of messages that are being received and served, of all clients, and as many again of those that wait for them
 
 	Drain time.Duration `koanf:"drain"` // that calls in flight get when plait ends
 }

@@ -43,7 +43,7 @@ func (h *HTTP) Adopt(o HTTPOptions) {
 	h.rules.Store(now)
 	h.mu.Unlock()
 	h.connections.bound(o.Connections)
-	h.memory.bound(o.Memory)
+	h.bound(o.Memory)
 	var all sync.WaitGroup
 	for _, s := range h.all() {
 		if s.client.Principal != now.principal() || s.single && !now.sse {

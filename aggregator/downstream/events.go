@@ -2,8 +2,10 @@ package downstream
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -20,13 +22,17 @@ const (
 	retryAfter = "1000"
 )
 
+var errSevered = errors.New("the client takes nothing while others need the room")
+
 // response writes one HTTP response; it gives up a client that does not read.
 type response struct {
 	http.ResponseWriter
 
 	control *http.ResponseController
-	err     error // of the first write that failed; nothing is written after it
-	timed   int   // bytes of the chunk whose time runs
+	err     error        // of the first write that failed; nothing is written after it
+	timed   int          // bytes of the chunk whose time runs
+	since   atomic.Int64 // when the client began to take that chunk, in nanoseconds; 0 when nothing is being written
+	severed atomic.Bool
 
 	intake  intake   // the body of the request
 	status  int      // 0 before there is one
@@ -68,7 +74,13 @@ func (w *response) put(p []byte) {
 	for len(p) > 0 && w.err == nil {
 		n := min(len(p), chunk-w.timed)
 		if w.timed == 0 {
-			_ = w.control.SetWriteDeadline(time.Now().Add(slowest)) // what cannot do that has none
+			now := time.Now()
+			w.since.Store(now.UnixNano())
+			_ = w.control.SetWriteDeadline(now.Add(slowest)) // what cannot do that has none
+			if w.severed.Load() {
+				w.err = errSevered
+				return
+			}
 		}
 		_, w.err = w.Write(p[:n])
 		w.timed = (w.timed + n) % chunk
@@ -80,7 +92,15 @@ func (w *response) flush() {
 	if w.err == nil {
 		w.err = w.control.Flush()
 		w.timed = 0
+		w.since.Store(0)
 	}
+}
+
+// sever has a write fail that is going on, and all that come. It may be called by another goroutine, while the request
+// is being served.
+func (w *response) sever() {
+	w.severed.Store(true)
+	_ = w.control.SetWriteDeadline(time.Unix(1, 0)) // as in put
 }
 
 // json sends a message as the whole response.
@@ -123,7 +143,6 @@ type tail struct {
 
 	session *session
 	stream  *stream
-	out     *response
 	gone    <-chan struct{} // the client has closed the connection
 }
 

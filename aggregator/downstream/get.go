@@ -17,7 +17,7 @@ func (h *HTTP) get(w *response, r *http.Request, c Client) {
 	}
 	defer h.connections.use(r)()
 	defer s.enter()()
-	reader := newReader()
+	reader := newReader(w)
 	var st *stream
 	var err error
 	if id := r.Header.Get(resumeHeader); id != "" {
@@ -38,7 +38,7 @@ func (h *HTTP) get(w *response, r *http.Request, c Client) {
 	case err != nil:
 		h.refuse(w, r, http.StatusNotFound, err.Error())
 	default:
-		t := &tail{reader: reader, session: s, stream: st, out: w, gone: r.Context().Done()}
+		t := &tail{reader: reader, session: s, stream: st, gone: r.Context().Done()}
 		t.follow()
 	}
 }

@@ -63,8 +63,10 @@ type HTTPOptions struct {
 	Access  func(Access)
 	Telling func() bool // whether Access wants to be told now; nil: always
 
-	Connections int   // at a time; 0 for 5000
-	Memory      int64 // bytes of messages that are being received and served, of all clients; 0 for 256 MiB, and twice Limit at least
+	Connections int // at a time; 0 for 5000
+	// Memory is how many bytes of messages may be received and served at a time, of all clients, and how many may wait for
+	// clients to take them or to come back; 0 for 256 MiB, and twice Limit at least.
+	Memory int64
 }
 
 func (o *HTTPOptions) complete() {
@@ -103,7 +105,8 @@ type HTTP struct {
 	mcp, legacy, messages methods // of the paths
 
 	connections *connections
-	memory      *memory
+	memory      memory // of what is being received and served
+	waiting     *waiting
 
 	counters counters
 
@@ -120,9 +123,10 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	h := &HTTP{
 		options: o, life: func() context.Context { return life }, end: end,
-		told: newTold(o.Log), crew: newCrew(manyWaiting), connections: newConnections(o.Connections), memory: &memory{limit: o.Memory},
+		told: newTold(o.Log), crew: newCrew(manyWaiting), connections: newConnections(o.Connections), waiting: newWaiting(),
 		sessions: map[string]*session{},
 	}
+	h.bound(o.Memory)
 	h.rules.Store(newRules(&o))
 	h.mcp = methods{"POST": h.post, "GET": h.get, "DELETE": h.delete}
 	h.legacy, h.messages = methods{"GET": h.sse}, methods{"POST": h.message}
@@ -132,7 +136,7 @@ func NewHTTP(ctx context.Context, o HTTPOptions) *HTTP {
 
 // ServeHTTP implements http.Handler.
 func (h *HTTP) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	w := newResponse(out, r, h.memory)
+	w := newResponse(out, r, &h.memory)
 	defer h.account(w, r, time.Now())
 	defer w.intake.release()
 	w.intake.expect(r)

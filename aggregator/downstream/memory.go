@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,40 +25,35 @@ const (
 var errMemory = errors.New("too much is being received and served; try again later, or raise serve.http.limits.memory")
 
 // memory is how many bytes of messages may be there at a time, of all clients: from when they come in until they are
-// answered.
+// answered, or while they wait for a client.
 type memory struct {
-	mu    sync.Mutex
-	limit int64
-	used  int64
-}
-
-// bound changes how much there may be.
-func (m *memory) bound(limit int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.limit = limit
+	limit atomic.Int64
+	used  atomic.Int64
 }
 
 // take takes n bytes more for a message that has size bytes then, if there are any.
 func (m *memory) take(n, size int64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	limit := m.limit
+	for room := m.room(size); ; {
+		used := m.used.Load()
+		if used+n > room {
+			return false
+		}
+		if m.used.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+// room returns how much may be taken in all by a message of that size and those before it.
+func (m *memory) room(size int64) int64 {
+	limit := m.limit.Load()
 	if size > small {
 		limit -= limit / 4 //nolint:mnd // as small says
 	}
-	if m.used+n > limit {
-		return false
-	}
-	m.used += n
-	return true
+	return limit
 }
 
-func (m *memory) give(n int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.used -= n
-}
+func (m *memory) give(n int64) { m.used.Add(-n) }
 
 // hold is what a message takes of the memory.
 type hold struct {

@@ -69,7 +69,7 @@ func (h *HTTP) post(w *response, r *http.Request, c Client) {
 
 // answer serves requests and sends what belongs to them.
 func (h *HTTP) answer(w *response, r *http.Request, s *session, m *jsonrpc.Message, ids []jsonrpc.ID) {
-	reader := newReader()
+	reader := newReader(w)
 	st, err := s.begin(ids, reader)
 	switch {
 	case errors.Is(err, errCrowded):
@@ -85,7 +85,7 @@ func (h *HTTP) answer(w *response, r *http.Request, s *session, m *jsonrpc.Messa
 		s.finish(st, t)
 		held.release()
 	})
-	t := &tail{reader: reader, session: s, stream: st, out: w, gone: r.Context().Done()}
+	t := &tail{reader: reader, session: s, stream: st, gone: r.Context().Done()}
 	if answer := t.whole(); answer != nil {
 		w.json(http.StatusOK, answer)
 		s.detach(st, reader)

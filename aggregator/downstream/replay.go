@@ -3,26 +3,31 @@ package downstream
 import (
 	"slices"
 	"strconv"
-
-	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
 // This is the event store of a session (2025-11-25, transports, resumability): what each stream has, and has had
 // lately, within a budget.
 
-// put adds an event to a stream. It blocks while the client reads the stream more slowly than it is filled and there
-// is no room. For a client that is away the oldest is dropped when there is none. The state is locked.
+// put adds an event to a stream that was admitted. It blocks while the client reads the stream more slowly than it is
+// filled and there is no room. For a client that is away the oldest is dropped when there is none. The state is locked.
 func (s *session) put(st *stream, e event) error {
 	cost := e.cost()
-	for !s.closed && s.kept+cost > s.budget {
+	for !s.closed && s.streams[st.number] == st && s.kept+cost > s.budget {
 		s.evict(st, cost)
 		if s.kept+cost <= s.budget || st.reader == nil || len(st.unsent()) == 0 {
 			break
 		}
+		st.blocked += cost
 		s.room.Wait()
+		st.blocked -= cost
 	}
-	if s.closed {
+	switch {
+	case s.closed:
+		s.waiting.give(cost)
 		return errEnded
+	case s.streams[st.number] != st: // the client went away before it knew a way to come back
+		s.waiting.give(cost)
+		return nil
 	}
 	st.events = append(st.events, e)
 	s.kept += cost
@@ -44,26 +49,28 @@ func (s *session) evict(st *stream, want int64) {
 	}
 }
 
-// shrink drops what a stream has too much of that nobody reads: the oldest first, and an answer is replaced by one
-// that says so. The state is locked.
+// shrink drops what a stream has too much of that nobody reads. The state is locked.
 func (s *session) shrink(st *stream) {
-	for s.kept > s.budget && len(st.events) > 0 {
-		if !s.lost {
-			s.lost = true
-			s.told.say("away", "a client is away, and what waits for it is more than is kept", "limit", s.budget)
-		}
+	if s.kept > s.budget && len(st.events) > 0 && !s.lost {
+		s.lost = true
+		s.told.say("away", "a client is away, and what waits for it is more than is kept", "limit", s.budget)
+	}
+	s.trim(st, s.budget)
+}
+
+// trim drops events of a stream until the session keeps no more than the budget: the oldest first, and an answer is
+// replaced by one that says so. The state is locked.
+func (s *session) trim(st *stream, budget int64) {
+	for s.kept > budget && len(st.events) > 0 {
 		if e := st.events[0]; !e.answer {
 			s.release(st.drop())
 			continue
 		}
-		id := jsonrpc.Null
-		if len(st.causes) == 1 {
-			id = st.causes[0]
+		e := event{answer: true, text: excuse(st.causes, "the answer came while nobody read it, and was too long to be kept; call again")}
+		if less := st.events[0].cost() - e.cost(); less > 0 {
+			s.release(less)
+			st.events[0] = e
 		}
-		e := event{answer: true, text: jsonrpc.Failure(id, jsonrpc.Errorf(jsonrpc.CodeInternal,
-			"the answer came while nobody read it, and was too long to be kept; call again"))}
-		s.release(st.events[0].cost() - e.cost())
-		st.events[0] = e
 		return
 	}
 }
@@ -71,7 +78,11 @@ func (s *session) shrink(st *stream) {
 // release notes that less is kept. The state is locked.
 func (s *session) release(cost int64) {
 	s.kept -= cost
+	s.waiting.give(cost)
 	s.room.Broadcast()
+	if s.closed && s.kept == 0 {
+		s.waiting.leave(s)
+	}
 }
 
 // listen has r read stream 0, from where the one before has stopped.
@@ -113,24 +124,32 @@ func (s *session) resume(number, after int, r *reader) (*stream, error) {
 }
 
 // attach makes r the reader of a stream; there is one at a time, and the newest wins: the one before may be a
-// connection that broke without a word. The state is locked.
+// connection that broke without a word. Much that is being written to that is no more. The state is locked.
 func (s *session) attach(st *stream, r *reader) {
+	if st.since() != 0 && st.cost() > small {
+		st.reader.out.sever()
+	}
 	st.reader.wake()
 	st.reader = r
 	s.room.Broadcast()
 }
 
-// detach says that r reads the stream no more. What the client cannot come back to is forgotten.
+// detach says that r reads the stream no more.
 func (s *session) detach(st *stream, r *reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st.reader != r {
 		return
 	}
+	s.abandon(st)
+}
+
+// abandon takes a stream from its reader. What the client cannot come back to is forgotten. The state is locked.
+func (s *session) abandon(st *stream) {
 	st.reader = nil
 	s.room.Broadcast()
 	switch {
-	case st.number != 0 && !st.named:
+	case s.closed || st.number != 0 && !st.named:
 		s.remove(st)
 	case st.ended:
 		s.retire(st)

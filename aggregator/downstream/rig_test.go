@@ -29,6 +29,7 @@ type peer struct {
 	out    jsonrpc.Sender
 	mu     sync.Mutex
 	asked  map[jsonrpc.ID]chan jsonrpc.Raw
+	huge   int           // calls of "huge"
 	wait   chan struct{} // "wait" ends when it is closed
 	begun  chan struct{} // "wait" has begun
 	gone   chan struct{} // "wait" was cancelled
@@ -82,6 +83,17 @@ func (p *peer) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text {
 			return nil
 		}
 		_ = p.out.Send(m.ID(), note("ends"))
+	case "huge":
+		p.mu.Lock()
+		p.huge++
+		p.mu.Unlock()
+		if text == "stray" {
+			_ = p.out.Send("", jsonrpc.NewNotification("note", jsonrpc.Raw(`{"text":"`+strings.Repeat("x", 900<<10)+`"}`)))
+			break
+		} else if text == "stream" {
+			_ = p.out.Send(m.ID(), note("comes"))
+		}
+		return jsonrpc.Result(m.ID(), jsonrpc.Raw(`{"text":"`+strings.Repeat("x", hugeAnswer)+`"}`))
 	case "big":
 		result = jsonrpc.Raw(`{"text":"` + strings.Repeat("x", 3<<20) + `"}`)
 	}
@@ -123,6 +135,8 @@ type rig struct {
 	mu      sync.Mutex
 	peers   []*peer
 	clients []Client // who opened each
+
+	deaf []net.Conn // that nobody reads
 }
 
 func start(t *testing.T, o HTTPOptions) *rig {

@@ -31,6 +31,7 @@ type session struct {
 	client  Client // who opened it; nobody else may use it
 	single  bool   // everything goes to stream 0 (2024-11-05, HTTP with SSE)
 	budget  int64  // how much may be kept to be sent again
+	waiting *waiting
 	told    *told
 	version string // that was negotiated; set before anybody else sees the session
 	began   time.Time
@@ -65,7 +66,7 @@ var _ jsonrpc.Sender = (*session)(nil)
 func newSession(h *HTTP, id string, c Client, replay int64) (*session, error) {
 	life, end := context.WithCancel(h.life())
 	s := &session{
-		id: id, client: c, budget: replay, told: h.told, began: time.Now(), used: time.Now(),
+		id: id, client: c, budget: replay, waiting: h.waiting, told: h.told, began: time.Now(), used: time.Now(),
 		life: func() context.Context { return life }, end: end, done: make(chan struct{}),
 		streams: map[int]*stream{0: newStream(0, nil)}, causes: map[jsonrpc.ID]*stream{},
 	}
@@ -76,6 +77,7 @@ func newSession(h *HTTP, id string, c Client, replay int64) (*session, error) {
 		return nil, err
 	}
 	s.exchange = newExchange(handler, s, h.told, h.crew)
+	s.waiting.join(s)
 	return s, nil
 }
 
@@ -132,13 +134,17 @@ func (s *session) idleSince() time.Time {
 
 // Send implements jsonrpc.Sender.
 func (s *session) Send(cause jsonrpc.ID, t jsonrpc.Text) error {
+	return s.send(cause, s.admit(event{text: t}, nil))
+}
+
+func (s *session) send(cause jsonrpc.ID, e event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.causes[cause.Key()]
 	if st == nil {
 		st = s.common()
 	}
-	return s.put(st, event{text: t})
+	return s.put(st, e)
 }
 
 // common returns the stream for what belongs to no request: stream 0, or for a client that never opened that one any
@@ -179,16 +185,20 @@ func (s *session) begin(ids []jsonrpc.ID, r *reader) (*stream, error) {
 
 // finish gives the answer to the requests of a stream, nil for none, and ends it.
 func (s *session) finish(st *stream, answer jsonrpc.Text) {
+	var e event
+	if answer != nil {
+		e = s.admit(event{text: answer, answer: true}, st.causes)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range st.causes {
 		delete(s.causes, id)
 	}
+	if answer != nil && s.put(st, e) != nil {
+		return // the session has ended: nobody reads it
+	}
 	if s.streams[st.number] != st {
 		return // the client went away before it knew a way to come back
-	}
-	if answer != nil {
-		_ = s.put(st, event{text: answer, answer: true}) // the session has ended: nobody reads it
 	}
 	st.ended = true
 	st.reader.wake()
@@ -250,7 +260,12 @@ func (s *session) stop() {
 	}
 	s.closed = true
 	close(s.done)
-	s.room.Broadcast()
+	for _, st := range s.streams {
+		if st.reader == nil {
+			s.remove(st)
+		}
+	}
+	s.release(0)
 	s.mu.Unlock()
 	s.end()
 	s.exchange.close()

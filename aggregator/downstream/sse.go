@@ -21,7 +21,7 @@ func (h *HTTP) sse(w *response, r *http.Request, c Client) {
 	w.session, s.single = s, true
 	defer h.connections.use(r)()
 	defer s.enter()()
-	reader := newReader()
+	reader := newReader(w)
 	st, err := s.listen(reader)
 	if err != nil {
 		h.full(w, r, err)
@@ -31,7 +31,7 @@ func (h *HTTP) sse(w *response, r *http.Request, c Client) {
 		h.full(w, r, errEnded)
 		return
 	}
-	t := &tail{reader: reader, session: s, stream: st, out: w, gone: r.Context().Done()}
+	t := &tail{reader: reader, session: s, stream: st, gone: r.Context().Done()}
 	t.follow()
 }
 
@@ -61,7 +61,7 @@ func (h *HTTP) message(w *response, r *http.Request, c Client) {
 	s.accepting.Lock() // initialize comes first
 	s.exchange.accept(s.life(), m, func(t jsonrpc.Text) {
 		if t != nil {
-			_ = s.Send("", t) // the session has ended
+			_ = s.send("", s.admit(event{text: t}, requests(m))) // the session has ended
 		}
 		answered()
 	})

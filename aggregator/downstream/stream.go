@@ -29,6 +29,7 @@ type stream struct {
 	first  int     // the number of events[0]; the first of all is 1
 	next   int     // the number of what is sent next
 
+	blocked int64     // bytes of events that wait for room
 	reader  *reader   // who sends it to the client, nil for nobody
 	named   bool      // the client has seen an id of it, so that it can come back
 	primed  int       // how many ids of places the client was given
@@ -37,9 +38,12 @@ type stream struct {
 }
 
 // reader is one HTTP response that sends a stream. Its stream tells it that there is news, also that another took over.
-type reader struct{ news chan struct{} }
+type reader struct {
+	news chan struct{}
+	out  *response
+}
 
-func newReader() *reader { return &reader{news: make(chan struct{}, 1)} }
+func newReader(w *response) *reader { return &reader{news: make(chan struct{}, 1), out: w} }
 
 func (r *reader) wake() {
 	if r == nil {
