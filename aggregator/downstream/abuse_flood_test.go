@@ -189,11 +189,13 @@ func TestAbuseConnections(t *testing.T) {
 			return client
 		}
 		session := r.session()
-		const head = " /mcp HTTP/1.1\r\nHost: 10.0.0.1\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+		const head = " /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nContent-Type: application/json\r\n"
 		stream := open("stream", net.IPv4(10, 0, 0, 1), "GET"+head+session+"\r\n\r\n")
 		for range 3 {
 			open("quiet", net.IPv4(10, 0, 0, 2), "")
 		}
+		const ping = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+		open("between requests", net.ParseIP("2001:db8::"), fmt.Sprint("POST", head, session, "\r\nContent-Length: ", len(ping), "\r\n\r\n", ping))
 		for i := range 10 * limit { // of one network, and slow in three ways
 			open("flood", net.ParseIP(fmt.Sprintf("2001:db8::%x", i+1)), []string{
 				"", "POST /mcp HT", "POST" + head + session + "\r\nContent-Length: 100\r\n\r\n{",
@@ -203,7 +205,7 @@ func TestAbuseConnections(t *testing.T) {
 			}
 		}
 		mu.Lock()
-		if closed["stream"] != 0 || closed["quiet"] != 0 || closed["flood"] != 10*limit-(limit-4) {
+		if closed["stream"] != 0 || closed["quiet"] != 0 || closed["between requests"] != 0 || closed["flood"] != 10*limit-(limit-5) {
 			t.Errorf("closed: %v", closed)
 		}
 		mu.Unlock()

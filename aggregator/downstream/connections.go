@@ -11,8 +11,9 @@ import (
 )
 
 // connections bounds the connections of clients. When there are too many, one that serves nothing makes room: the one
-// that does so for longest, of the address that has the most. So who opens connections and sends nothing, or
-// little by little, is in nobody's way but its own. There is no bound for one address: behind a proxy all clients
+// that does so for longest, of the address that has the most, and of those that have never served a session if there are
+// any. So who opens connections and sends nothing, or little by little, is in nobody's way but its own, and a client
+// between two requests, which may be sending the next one, keeps its connection. There is no bound for one address: behind a proxy all clients
 // have the same.
 type connections struct {
 	mu      sync.Mutex
@@ -26,6 +27,7 @@ type connection struct {
 	socket  net.Conn
 	from    netip.Prefix
 	serving int       // requests of a session
+	served  bool      // some have been
 	since   time.Time // when it served last
 	surplus bool      // there is no room for it: it is only told so
 }
@@ -80,12 +82,22 @@ func (c *connections) idlest(newest *connection) *connection {
 		if n.serving > 0 || n == newest {
 			continue
 		}
-		if found == nil || c.network[n.from] > c.network[found.from] ||
-			c.network[n.from] == c.network[found.from] && n.since.Before(found.since) {
+		if found == nil || c.yields(n, found) {
 			found = n
 		}
 	}
 	return found
+}
+
+// yields reports whether a connection has to go before another. The state is locked.
+func (c *connections) yields(n, other *connection) bool {
+	switch mine, theirs := c.network[n.from], c.network[other.from]; {
+	case mine != theirs:
+		return mine > theirs
+	case n.served != other.served:
+		return other.served
+	}
+	return n.since.Before(other.since)
 }
 
 // leave implements http.Server.ConnState.
@@ -121,6 +133,7 @@ func (c *connections) use(r *http.Request) (done func()) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		n.serving--
+		n.served = true
 		n.since = time.Now()
 	}
 }
