@@ -71,3 +71,32 @@ func TestDrainTakesNoLonger(t *testing.T) {
 	}
 	<-r.peer(0).closed
 }
+
+// TestDrainOfCancelled gives a call up that its client has cancelled: nobody waits for an answer.
+func TestDrainOfCancelled(t *testing.T) {
+	r := start(t, HTTPOptions{Drain: 50 * time.Millisecond})
+	session := r.hello("2025-11-25")
+	cancelled := r.events(r.send("POST", "/mcp", call("1", "stubborn", ""), session))
+	cancelled.want("begun")
+	if res := r.send("POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, session); res.StatusCode != http.StatusAccepted {
+		t.Fatal(res.Status)
+	}
+	late := r.events(r.send("POST", "/mcp", call("2", "wait", ""), session))
+	r.end()
+	late.want("begun", `"id":2,"error"`)
+	close(r.peer(0).wait)
+	cancelled.over()
+	<-r.peer(0).closed
+}
+
+// TestLifetimeAnswers ends a session whose time is up: its calls in flight are answered.
+func TestLifetimeAnswers(t *testing.T) {
+	r := start(t, HTTPOptions{Lifetime: 50 * time.Millisecond})
+	busy := r.events(r.send("POST", "/mcp", call("1", "wait", ""), r.hello("2025-11-25")))
+	busy.want("begun", `"id":1,"error":{"code":-32603,"message":"the session has ended: its time is up; begin another`)
+	busy.over()
+	if err := busy.in.Err(); err != nil {
+		t.Errorf("the stream broke: %v", err)
+	}
+	<-r.peer(0).closed
+}

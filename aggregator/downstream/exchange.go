@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -33,8 +34,8 @@ type exchange struct {
 
 	mu      sync.Mutex
 	running map[jsonrpc.ID]context.CancelCauseFunc
-	closed  bool // nothing is started any more
-	late    bool // what is still being served is answered with an error
+	closed  bool   // nothing is started any more
+	parting string // why what is still being served is answered with an error; "": it is not answered
 }
 
 func newExchange(handler jsonrpc.Handler, out jsonrpc.Sender, told *told, crew *crew) *exchange {
@@ -140,14 +141,14 @@ func (x *exchange) serve(ctx context.Context, m *jsonrpc.Message, reply func(jso
 		answer := x.handler.Request(ctx, m)
 		x.mu.Lock()
 		delete(x.running, id)
-		late := x.late
+		parting := x.parting
 		x.mu.Unlock()
-		switch {
-		case ctx.Err() == nil:
-		case late:
-			answer = jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "plait ends, and this took longer than it waits; send it again when plait runs"))
-		default:
+		if ctx.Err() != nil {
 			answer = nil
+			var cancelled *jsonrpc.CancelledError // by the client
+			if parting != "" && !errors.As(context.Cause(ctx), &cancelled) {
+				answer = jsonrpc.Failure(m.ID(), jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", parting))
+			}
 		}
 		cancel(nil)
 		reply(answer)
@@ -264,9 +265,9 @@ func (x *exchange) idle() bool {
 }
 
 // giveUp ends everything that is being served with an error for the client, and returns how many requests that are.
-func (x *exchange) giveUp() int {
+func (x *exchange) giveUp(why string) int {
 	x.mu.Lock()
-	x.late = true
+	x.parting = why
 	n := len(x.running)
 	x.mu.Unlock()
 	x.close()

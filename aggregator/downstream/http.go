@@ -314,6 +314,17 @@ func (h *HTTP) hide(s *session) bool {
 	return first
 }
 
+// expire is drop with an answer to the calls in flight.
+func (h *HTTP) expire(s *session, reason string) {
+	if !h.hide(s) {
+		return
+	}
+	if s.exchange.giveUp("the session has ended: "+reason+"; begin another and send it again") > 0 {
+		s.exchange.finish(h.life(), partingTime)
+	}
+	h.bury(s)
+}
+
 func (h *HTTP) bury(s *session) {
 	s.stop()
 	h.leave()
@@ -341,7 +352,7 @@ func (h *HTTP) sweep() {
 			for _, s := range h.all() {
 				if reason := h.overdue(s, rules, now); reason != "" {
 					h.options.Log.Debug("a session is ended", "reason", reason)
-					h.work.Go(func() { h.drop(s) })
+					h.work.Go(func() { h.expire(s, reason) })
 				}
 				s.forget(now)
 			}

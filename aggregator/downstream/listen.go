@@ -21,6 +21,9 @@ const (
 	partingTime = 5 * time.Second // for connections, when all sessions have ended
 )
 
+// takesLonger is what the client of a call hears that outlasts the drain.
+const takesLonger = "plait ends, and this took longer than it waits; send it again when plait runs"
+
 // Serve serves the connections of l until ctx ends or l breaks, and closes both l and h. The end of ctx is no error.
 func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
@@ -65,7 +68,7 @@ func (h *HTTP) Close() {
 	for _, s := range sessions {
 		all.Go(func() {
 			s.exchange.finish(h.life(), drain)
-			if n := s.exchange.giveUp(); n > 0 {
+			if n := s.exchange.giveUp(takesLonger); n > 0 {
 				late.Add(int64(n))
 				s.exchange.finish(h.life(), partingTime)
 			}

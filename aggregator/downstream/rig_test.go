@@ -83,6 +83,9 @@ func (p *peer) Request(ctx context.Context, m *jsonrpc.Message) jsonrpc.Text {
 			return nil
 		}
 		_ = p.out.Send(m.ID(), note("ends"))
+	case "stubborn": // goes on when it is cancelled
+		_ = p.out.Send(m.ID(), note("begun"))
+		<-p.wait
 	case "huge":
 		p.mu.Lock()
 		p.huge++
