@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -91,16 +92,26 @@ func (l *loader) isOfOthers(t reflect.Type, key string, m tree.Member, here plac
 		return true
 	}
 	field, _ := l.shapes.field(t, key)
-	if !isShared(t, key) || l.fits(m.Value, field.Type) || t == reflect.TypeFor[file]() && key == "serve" && isEndpoint(m.Value) {
+	if !isShared(t, key) || l.fits(m.Value, field.Type) || isOurs(field.Type, m.Value) {
 		return false
 	}
 	l.foreign = append(l.foreign, here)
 	return true
 }
 
-// isEndpoint tells whether a value is meant for serve, for all its mistakes: to ignore it could leave an endpoint open.
-func isEndpoint(n *tree.Node) bool {
-	return n.Kind == tree.Map && slices.ContainsFunc(n.Members, func(m tree.Member) bool { return m.Key == "http" && m.Value.Kind == tree.Map })
+// isOurs tells whether a value is meant for serve or for rules, for all its mistakes: to ignore it could leave an endpoint open,
+// or show what is denied.
+func isOurs(t reflect.Type, n *tree.Node) bool {
+	return n.Kind == tree.Map && slices.ContainsFunc(n.Members, func(m tree.Member) bool {
+		switch t {
+		case reflect.TypeFor[Serve]():
+			return m.Key == "http" && m.Value.Kind == tree.Map
+		case reflect.TypeFor[Rules]():
+			key := cmp.Or(suggest(t, m.Key, false), m.Key)
+			return (key == "allow" || key == "deny") && (m.Value.Kind == tree.List || m.Value.Kind == tree.Text) || key == "readOnly" && m.Value.Kind == tree.Bool
+		}
+		return false
+	})
 }
 
 // forgetPlace forgets where a key stands, and tells whether it stood anywhere.
