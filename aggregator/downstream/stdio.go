@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -11,26 +13,33 @@ import (
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
 )
 
-// patience is how long requests may go on after the client has closed its end.
-const patience = 3 * time.Second
+const (
+	patience = 3 * time.Second  // that requests may go on after the client has closed its end
+	deafTime = 15 * time.Second // that a client may take for a message when its session has ended
+)
 
 // Options are what ServeStdio needs.
 type Options struct {
 	Open  func(out jsonrpc.Sender) jsonrpc.Handler // makes the session of a client
 	Limit int64                                    // bytes of a message
 	Log   hclog.Logger
+
+	// Deaf is called when a client that has to go takes no message for 15 seconds: Write blocks, which nothing can interrupt,
+	// and ServeStdio does not return before it does. nil: nobody is.
+	Deaf func()
 }
 
 // ServeStdio serves one client that writes messages as lines to in and reads from out (MCP, stdio transport).
 // It returns when in ends, and then gives requests that are being served three seconds; when out breaks; or
-// at once when ctx ends. The session is closed then. The error is that of in or out; the end of in is none.
+// at once when ctx ends. The session is closed then, for which the client has to read what is being written, see Options.Deaf.
+// The error is that of in or out; the end of in is none.
 func ServeStdio(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	to := &lines{jsonrpc.NewWriter(out), stop}
+	to := &lines{out: jsonrpc.NewWriter(out), stop: stop}
 	crew := newCrew(fewWaiting)
 	defer crew.close()
 	x := newExchange(o.Open(to), to, newTold(o.Log), crew)
@@ -48,6 +57,9 @@ func ServeStdio(ctx context.Context, in io.Reader, out io.Writer, o Options) err
 		}
 	}
 	stop(nil)
+	if o.Deaf != nil {
+		defer to.part(o.Deaf)()
+	}
 	x.close()
 	x.handler.Close()
 	x.work.Wait()
@@ -102,11 +114,42 @@ func malformed(err error) *jsonrpc.MalformedError {
 type lines struct {
 	out  *jsonrpc.Writer
 	stop context.CancelCauseFunc
+
+	sending atomic.Int64  // messages that are being sent
+	sent    atomic.Uint64 // those that were
+}
+
+// part calls deaf when the client takes no message for a while of those that are being sent, until gone is called.
+func (l *lines) part(deaf func()) (gone func()) {
+	over := make(chan struct{})
+	var work sync.WaitGroup
+	work.Go(func() {
+		for before := l.sent.Load(); ; before = l.sent.Load() {
+			timer := time.NewTimer(deafTime)
+			select {
+			case <-over:
+				timer.Stop()
+				return
+			case <-timer.C:
+			}
+			if l.sending.Load() > 0 && l.sent.Load() == before {
+				deaf()
+				return
+			}
+		}
+	})
+	return func() {
+		close(over)
+		work.Wait()
+	}
 }
 
 // Send implements jsonrpc.Sender.
 func (l *lines) Send(_ jsonrpc.ID, t jsonrpc.Text) error {
+	l.sending.Add(1)
 	err := l.out.Write(t)
+	l.sending.Add(-1)
+	l.sent.Add(1)
 	if err != nil {
 		l.stop(err)
 	}

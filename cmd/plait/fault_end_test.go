@@ -114,6 +114,51 @@ func TestFaultEnd(t *testing.T) {
 	}
 }
 
+// TestFaultDeafClient ends plait while its client takes nothing of what it is sent: it ends all the same.
+func TestFaultDeafClient(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *faultClient){
+		"stdin closes": func(_ *testing.T, c *faultClient) { c.in.Close() },
+		"SIGTERM":      func(t *testing.T, c *faultClient) { t.Helper(); signalTo(t, c, syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if runtime.GOOS == "windows" && name == "SIGTERM" {
+				t.Skip("needs signals, which Windows does not have")
+			}
+			t.Parallel()
+			c := startFaultPlait(t, faultConfig(t, map[string]any{"child": childEntry("child")}))
+			write := func(line string) {
+				if err := c.write(line); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"deaf","version":"1"}}}`)
+			if _, err := c.out.ReadBytes('\n'); err != nil {
+				t.Fatal(err)
+			}
+			write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+			var pids []int
+			until(t, "the child", func() bool {
+				pids = nil
+				for _, child := range childrenOf(c.cmd.Process.Pid) {
+					var pid int
+					_, _ = fmt.Sscan(child, &pid)
+					pids = append(pids, pid)
+				}
+				return len(pids) > 1 || runtime.GOOS == "windows" // with what ends it
+			})
+			long := strings.Repeat("i", 100_000) // the answers repeat it
+			for i := range 3 {
+				write(fmt.Sprintf(`{"jsonrpc":"2.0","id":"%s-%d","method":"ping"}`, long, i))
+			}
+			end(t, c)
+			if err := c.wait(t); err == nil || !strings.Contains(c.said(t), "does not take what it is sent") {
+				t.Errorf("plait ends with %v", err)
+			}
+			expectGone(t, pids)
+		})
+	}
+}
+
 func signalTo(t *testing.T, c *faultClient, sig os.Signal) {
 	t.Helper()
 	if err := c.cmd.Process.Signal(sig); err != nil {

@@ -16,11 +16,14 @@ type Env struct {
 
 	// Executable returns the path of this program, for the parts of it that run as processes of their own.
 	Executable func() (string, error)
+
+	// Exit ends the process at once, for when the other end of Out keeps it from ending in good order.
+	Exit func(code int)
 }
 
 // OS returns the environment of the process.
 func OS() Env {
-	return Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, LookupEnv: os.LookupEnv, Executable: os.Executable}
+	return Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, LookupEnv: os.LookupEnv, Executable: os.Executable, Exit: os.Exit}
 }
 
 // isTerminal reports whether a person reads what is written to w.

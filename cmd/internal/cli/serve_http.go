@@ -80,10 +80,16 @@ func (a *app) welcome(ctx context.Context, group *errgroup.Group, g *gateway, e 
 			defer end()
 			return downstream.ServeStdio(ctx, a.env.In, a.env.Out, downstream.Options{
 				Open:  func(out jsonrpc.Sender) jsonrpc.Handler { return g.Open(out) }, //nolint:contextcheck // sessions live in the context of the Aggregator
-				Limit: e.limit, Log: g.log.Named("downstream"),
+				Limit: e.limit, Log: g.log.Named("downstream"), Deaf: func() { a.leave(g) },
 			})
 		})
 	}
+}
+
+// leave ends the process although the client on standard output takes nothing any more.
+func (a *app) leave(g *gateway) {
+	g.log.Error("the client on standard output does not take what it is sent; plait ends without it")
+	a.env.Exit(int(exitInternal))
 }
 
 // entrance is where clients come in over HTTP. The goroutine that reads the configuration changes it while they do.
