@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -44,6 +45,9 @@ const (
 	isListening
 	cannotListen
 )
+
+// cutTries is how often a goodbye is said whose connection is cut each time.
+const cutTries = 3
 
 // openHTTP makes a Conn; the first request is initialize.
 func openHTTP(ctx context.Context, o Options) (Conn, error) {
@@ -132,10 +136,16 @@ func (h *httpConn) Close(ctx context.Context) error {
 
 // sayGoodbye ends the session; a server need not have a way to (405).
 func (h *httpConn) sayGoodbye(ctx context.Context, head *session) {
-	resp, err := do(ctx, h.o.Client, head.del, nil)
-	if err != nil {
-		h.log.Debug("could not end the session", "err", err)
-		return
+	var err error
+	for range cutTries {
+		var resp *http.Response
+		if resp, err = do(ctx, h.o.Client, head.del, nil); err == nil {
+			discard(resp)
+			return
+		}
+		if !errors.Is(err, errCut) {
+			break
+		}
 	}
-	discard(resp)
+	h.log.Debug("could not end the session", "err", err)
 }

@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/plait-mcp/plait/config"
 	"github.com/plait-mcp/plait/upstream/jsonrpc"
@@ -121,6 +124,40 @@ func TestClose(t *testing.T) {
 			t.Errorf("%d DELETE", n)
 		}
 	})
+}
+
+// The end of what is under way takes no connection away from the goodbye.
+func TestGoodbyeIsSaid(t *testing.T) {
+	taken := make(chan struct{})
+	f := &fake{on: map[string]answerer{"note": func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
+		w.WriteHeader(http.StatusAccepted)
+		taken <- struct{}{}
+	}}}
+	s := httptest.NewServer(f)
+	defer s.Close()
+	const sessions = 1000
+	for i := range sessions {
+		o := options(t, s.URL, newEar())
+		o.Log = hclog.NewNullLogger()
+		conn, _, err := Open(t.Context(), o, "1", jsonrpc.Text{[]byte(initialize)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sending sync.WaitGroup
+		sending.Go(func() { _ = conn.Send(t.Context(), jsonrpc.NewNotification("note", nil)) }) // Close may be before its answer
+		<-taken
+		for range i % 100 {
+			runtime.Gosched()
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sending.Wait()
+		o.Client.CloseIdleConnections()
+	}
+	if n := len(f.requests(http.MethodDelete)); n != sessions {
+		t.Errorf("%d of %d sessions were ended", n, sessions)
+	}
 }
 
 // A server that takes no goodbye, or a handler that does not end, holds Close for a few seconds only.

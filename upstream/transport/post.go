@@ -49,13 +49,20 @@ func do(ctx context.Context, client *http.Client, r *http.Request, t jsonrpc.Tex
 		if outer, ok := errors.AsType[*url.Error](err); ok { // it names the URL, which may hold a secret
 			err = outer.Err
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = ctx.Err()
+		case errors.Is(err, context.Canceled):
+			err = errCut
 		}
 		return nil, err
 	}
 	return resp, nil
 }
+
+// errCut is the error of a request that got a connection whose last request was cancelled just then: net/http takes the
+// connection away although it has given it on already.
+var errCut = fmt.Errorf("the connection was cut: %w", io.ErrUnexpectedEOF)
 
 // request returns what do sends, without a body. It is a template: nobody changes it.
 func request(method string, to *url.URL, h http.Header) *http.Request {
