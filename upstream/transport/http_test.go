@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -129,14 +130,21 @@ func TestClose(t *testing.T) {
 // The end of what is under way takes no connection away from the goodbye.
 func TestGoodbyeIsSaid(t *testing.T) {
 	taken := make(chan struct{})
-	f := &fake{on: map[string]answerer{"note": func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
-		w.WriteHeader(http.StatusAccepted)
-		taken <- struct{}{}
-	}}}
+	opened := 0
+	f := &fake{on: map[string]answerer{
+		"initialize": func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+			opened++
+			w.Header().Set("Mcp-Session-Id", strconv.Itoa(opened))
+			reply(w, m.ID(), greeting)
+		},
+		"note": func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
+			w.WriteHeader(http.StatusAccepted)
+			taken <- struct{}{}
+		},
+	}}
 	s := httptest.NewServer(f)
 	defer s.Close()
-	const sessions = 1000
-	for i := range sessions {
+	for i := range 1000 {
 		o := options(t, s.URL, newEar())
 		o.Log = hclog.NewNullLogger()
 		conn, _, err := Open(t.Context(), o, "1", jsonrpc.Text{[]byte(initialize)})
@@ -155,8 +163,12 @@ func TestGoodbyeIsSaid(t *testing.T) {
 		sending.Wait()
 		o.Client.CloseIdleConnections()
 	}
-	if n := len(f.requests(http.MethodDelete)); n != sessions {
-		t.Errorf("%d of %d sessions were ended", n, sessions)
+	ended := map[string]bool{}
+	for _, r := range f.requests(http.MethodDelete) {
+		ended[r.header.Get("Mcp-Session-Id")] = true
+	}
+	if len(ended) != opened {
+		t.Errorf("%d of %d sessions were ended", len(ended), opened)
 	}
 }
 
