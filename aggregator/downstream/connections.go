@@ -13,8 +13,8 @@ import (
 // connections bounds the connections of clients. When there are too many, one that serves nothing makes room: the one
 // that does so for longest, of the address that has the most, and of those that have never served a session if there are
 // any. So who opens connections and sends nothing, or little by little, is in nobody's way but its own, and a client
-// between two requests, which may be sending the next one, keeps its connection. There is no bound for one address: behind a proxy all clients
-// have the same.
+// between two requests, which may be sending the next one, keeps its connection. There is no bound for one address:
+// behind a proxy all clients have the same.
 type connections struct {
 	mu      sync.Mutex
 	limit   int

@@ -199,12 +199,12 @@ func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message, reply func(jso
 	}
 	var waits sync.WaitGroup
 	var mu sync.Mutex
-	var answers jsonrpc.Text
+	var answers []jsonrpc.Text
 	add := func(t jsonrpc.Text) {
 		mu.Lock()
 		defer mu.Unlock()
 		if t != nil {
-			answers = append(append(answers, []byte{','}), t...)
+			answers = append(answers, t)
 		}
 	}
 	for part, err := range m.Batch() {
@@ -222,12 +222,21 @@ func (x *exchange) batch(ctx context.Context, m *jsonrpc.Message, reply func(jso
 	}
 	x.start(func() {
 		waits.Wait()
-		if len(answers) > 0 {
-			answers[0] = []byte{'['}
-			answers = append(answers, []byte{']'})
-		}
-		reply(answers)
+		reply(joined(answers))
 	}, func() { reply(nil) })
+}
+
+// joined makes a batch of messages, nil of none.
+func joined(all []jsonrpc.Text) jsonrpc.Text {
+	var batch jsonrpc.Text
+	for _, t := range all {
+		batch = append(append(batch, []byte{','}), t...)
+	}
+	if batch != nil {
+		batch[0] = []byte{'['}
+		batch = append(batch, []byte{']'})
+	}
+	return batch
 }
 
 // batchProblem says why a batch is refused as a whole, "" if it is not.
@@ -264,13 +273,17 @@ func (x *exchange) idle() bool {
 	return len(x.running) == 0
 }
 
-// giveUp ends everything that is being served with an error for the client, and returns how many requests that are.
-func (x *exchange) giveUp(why string) int {
+// giveUp ends everything that is being served with an error for the client, waits some seconds for that, and returns how
+// many requests it was.
+func (x *exchange) giveUp(ctx context.Context, why string) int {
 	x.mu.Lock()
 	x.parting = why
 	n := len(x.running)
 	x.mu.Unlock()
 	x.close()
+	if n > 0 {
+		x.finish(ctx, partingTime)
+	}
 	return n
 }
 

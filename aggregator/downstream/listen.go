@@ -68,10 +68,7 @@ func (h *HTTP) Close() {
 	for _, s := range sessions {
 		all.Go(func() {
 			s.exchange.finish(h.life(), drain)
-			if n := s.exchange.giveUp(takesLonger); n > 0 {
-				late.Add(int64(n))
-				s.exchange.finish(h.life(), partingTime)
-			}
+			late.Add(int64(s.exchange.giveUp(h.life(), takesLonger)))
 			h.drop(s)
 		})
 	}

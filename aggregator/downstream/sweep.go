@@ -54,9 +54,7 @@ func (h *HTTP) expire(s *session, reason string) {
 	if !h.hide(s) {
 		return
 	}
-	if s.exchange.giveUp("the session has ended: "+reason+"; begin another and send it again") > 0 {
-		s.exchange.finish(h.life(), partingTime)
-	}
+	s.exchange.giveUp(h.life(), "the session has ended: "+reason+"; begin another and send it again")
 	h.bury(s)
 }
 

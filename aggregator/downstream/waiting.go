@@ -189,9 +189,16 @@ func (s *session) admit(e event, ids []jsonrpc.ID) event {
 
 // excuse answers requests whose answer is lost.
 func excuse(ids []jsonrpc.ID, reason string) jsonrpc.Text {
-	id := jsonrpc.Null
-	if len(ids) == 1 {
-		id = ids[0]
+	e := jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", reason)
+	switch len(ids) {
+	case 0: // all were refused
+		return jsonrpc.Failure(jsonrpc.Null, e)
+	case 1:
+		return jsonrpc.Failure(ids[0], e)
 	}
-	return jsonrpc.Failure(id, jsonrpc.Errorf(jsonrpc.CodeInternal, "%s", reason))
+	var all []jsonrpc.Text
+	for _, id := range ids {
+		all = append(all, jsonrpc.Failure(id, e))
+	}
+	return joined(all)
 }
