@@ -48,8 +48,8 @@ type pending struct {
 // returns a *DownError when the server cannot be reached, a *CallError when the server has, or may have, taken
 // the call and failed, and ctx.Err() at once when ctx ends; the server is then told in the background. The
 // server's callTimeout bounds the wait; progress, and a question to the client, start it anew. A request that a
-// server refused because it forgot the session is sent once more; one that it may have taken is not. When the
-// session is not wanted any more the error is ErrRetired, and nothing was sent.
+// server refused because it forgot the session, or that came when the server had just ended, is sent once more; one that
+// it may have taken is not. When the session is not wanted any more the error is ErrRetired, and nothing was sent.
 func (s *Session) Call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
 	began := time.Now()
 	m, err := s.call(ctx, c)
@@ -79,12 +79,10 @@ func (s *Session) call(ctx context.Context, c Call) (*jsonrpc.Message, error) {
 		if errors.Is(err, errUnused) {
 			continue // it ended before the call began
 		}
-		var lost *transport.SessionLostError
-		if !errors.As(err, &lost) {
-			return nil, s.explain(err)
+		if _, lost := errors.AsType[*transport.SessionLostError](err); lost {
+			l.drop(err)
 		}
-		l.drop(err)
-		if lost.Accepted || again {
+		if again || !transport.Unsent(err) {
 			return nil, s.explain(err)
 		}
 		if err := s.await(ctx, func() bool { return s.link != l }); err != nil {

@@ -55,6 +55,14 @@ func (e *SessionLostError) Error() string {
 	return "the session is lost: " + e.Reason
 }
 
+// Unsent reports whether a Conn ended before a request was sent, or without the server's taking it: it may be sent again on
+// a new one.
+func Unsent(err error) bool {
+	lost, isLost := errors.AsType[*SessionLostError](err)
+	exit, isGone := errors.AsType[*ExitError](err)
+	return isLost && !lost.Accepted || isGone && exit.Unsent
+}
+
 // Denied reports whether a request was not sent, or not taken, because there are no credentials for the server: whoever
 // sends another one is told the same, until somebody signs in or the configuration changes. A server that refuses what
 // its authorization server has just issued may be of another mind a little later, and a command or a file that gave no

@@ -96,6 +96,9 @@ func (l *life) wait(ctx context.Context) error {
 
 // notSent returns err, with which a Conn ended, for a message that was not sent.
 func notSent(err error) error {
+	if exit, ok := errors.AsType[*ExitError](err); ok {
+		return &ExitError{Status: exit.Status, Stderr: exit.Stderr, Unsent: true}
+	}
 	if lost, ok := errors.AsType[*SessionLostError](err); ok {
 		return &SessionLostError{Reason: lost.Reason}
 	}

@@ -161,6 +161,7 @@ func describe(state *os.ProcessState) string {
 type ExitError struct {
 	Status string // how it ended, for a person: exit status 1, signal: killed, closed its stdout
 	Stderr string // the last lines of its stderr, without control characters; "" when there are none
+	Unsent bool   // the child was gone before the message that this is about was sent to it
 }
 
 // Error implements error.

@@ -103,7 +103,7 @@ func openStdio(ctx context.Context, o Options) (Conn, error) {
 func (c *stdioConn) Call(ctx context.Context, id jsonrpc.ID, request jsonrpc.Text) (*jsonrpc.Message, error) {
 	answer, err := c.calls.Add(id)
 	if err != nil {
-		return nil, err
+		return nil, notSent(err)
 	}
 	if err := c.out.put(ctx, request); err != nil && ctx.Err() != nil {
 		c.calls.Remove(id)

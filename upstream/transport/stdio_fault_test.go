@@ -26,6 +26,9 @@ func TestStdioExitIsObserved(t *testing.T) {
 	awaitEvent(t, "Done", c.Done())
 	errs = append(errs, c.Err(), c.Send(t.Context(), jsonrpc.NewNotification("n", nil)))
 	_, err = c.Call(t.Context(), "3", jsonrpc.NewRequest("3", "echo", nil))
+	if !Unsent(err) || Unsent(errs[0]) || Unsent(errs[1]) {
+		t.Errorf("unsent: %v, %v, %v; want only the call after the end to be", Unsent(errs[0]), Unsent(errs[1]), Unsent(err))
+	}
 	if err := c.Close(boundedContext(t)); err != nil {
 		t.Errorf("Close: %v", err)
 	}
