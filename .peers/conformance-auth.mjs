@@ -48,7 +48,8 @@ async function call(client, bound = patience) {
     );
     const link = result.structuredContent?.url;
     if (link) await visit(link);
-    else if (found !== tool || result.isError) throw new Error(`no link: ${JSON.stringify(result)}`);
+    else if (found !== tool && !result.isError) continue; // somebody has signed in meanwhile
+    else if (result.isError) throw new Error(`no link: ${JSON.stringify(result)}`);
     else return;
   }
   throw new Error(`${tooMany} links, and still no result`);

@@ -30,10 +30,13 @@ type link struct {
 	id    string        // the elicitationId
 	ready chan struct{} // closed when flow is known, or will not be
 	flow  *flow.Flow    // nil when there is none
-	err   error         // of package auth: why there cannot be one; readable after ready
+	err   error         // of package auth: why there cannot be one, or that none is needed; readable after ready
 	done  chan struct{} // closed when the person has signed in, or the link leads nowhere any more
 	told  atomic.Bool   // the client was asked to show it
 }
+
+// superfluous reports whether somebody had signed in before there was a link.
+func (l *link) superfluous() bool { return errors.Is(l.err, auth.ErrNotNeeded) }
 
 // url returns the link: a page of plait.
 func (l *link) url() string { return l.flow.Link() }
@@ -52,7 +55,7 @@ func (s *Session) link(ctx context.Context, needed *SignIn) *link {
 	defer timer.Stop()
 	select {
 	case <-l.ready:
-		if l.flow != nil {
+		if l.flow != nil || l.superfluous() {
 			return l
 		}
 		if id, _ := auth.Advice(l.err); id != "" {
@@ -110,8 +113,11 @@ func (s *Session) lead(server *upstream.Session, scopes []string, l *link) {
 	started, err := s.agg.auth.Begin(bounded, server.Server(), auth.BeginOptions{Scopes: scopes})
 	stop()
 	if err != nil {
-		s.log.Warn("no link to sign in", "server", server.Name(), "err", err)
-		l.err = err
+		if l.err = err; l.superfluous() {
+			awaitReturn(s.life(), server, tries)
+		} else {
+			s.log.Warn("no link to sign in", "server", server.Name(), "err", err)
+		}
 		close(l.ready)
 		return
 	}
@@ -121,19 +127,32 @@ func (s *Session) lead(server *upstream.Session, scopes []string, l *link) {
 	if err != nil && !errors.Is(context.Cause(ctx), errSignedIn) {
 		return
 	}
-	bounded, stop = context.WithTimeout(s.life(), wakeTime)
-	_ = server.AwaitTried(bounded, tries) // the client will want to use it
-	stop()
+	awaitReturn(s.life(), server, tries) // the client will want to use it
 	if l.told.Load() {
 		s.out.send("", jsonrpc.NewNotification(protocol.ElicitComplete,
 			jsonrpc.Set(jsonrpc.Raw("{}"), jsonrpc.Quote(l.id), "elicitationId")))
 	}
 }
 
+// awaitReturn waits until a server that needed a sign-in has been tried with it, wakeTime at most. tries is from before.
+func awaitReturn(ctx context.Context, server *upstream.Session, tries int) {
+	if state := server.Status().State; state != upstream.SignIn && state != upstream.Connecting {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, wakeTime)
+	defer cancel()
+	_ = server.AwaitTried(ctx, tries) // too late is as good as down
+}
+
 // outlast waits for a person who is signing in, auth.callWait at most, and reports whether they are done: a request may
-// be worth another try then. It waits for nobody who has only been shown a link.
+// be worth another try then, or they were done before there was a link. It waits for nobody who has only been shown a link.
 func (l *link) outlast(ctx context.Context, patience time.Duration) bool {
-	if l == nil || patience <= 0 || !l.flow.Visited(ctx) {
+	switch {
+	case l == nil:
+		return false
+	case l.flow == nil:
+		return true
+	case patience <= 0 || !l.flow.Visited(ctx):
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)

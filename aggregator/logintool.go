@@ -82,10 +82,11 @@ func (s *Session) Identities(ctx context.Context) []auth.IdentityStatus {
 
 // SignIn starts a sign-in to a server, by its name or that of its identity, and returns what to tell the person; it
 // joins one that is under way. It waits some seconds at most; then there is no link, only the command, as there is for a
-// client that no link would lead anywhere.
+// client that no link would lead anywhere. The error is auth.ErrNotNeeded when somebody has signed in meanwhile: the
+// server is there then, or is down.
 func (s *Session) SignIn(ctx context.Context, name string) (SignIn, error) {
-	a, cfg := s.agg, s.now.Load().cfg
-	servers := cfg.Servers
+	a, v := s.agg, s.now.Load()
+	servers := v.cfg.Servers
 	i := slices.IndexFunc(servers, func(s *config.Server) bool {
 		return s.Identity != nil && (s.Name == name || s.Identity.Name == name)
 	})
@@ -101,11 +102,20 @@ func (s *Session) SignIn(ctx context.Context, name string) (SignIn, error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()
+	server, tries := v.byName[needed.Server], 0
+	if server != nil { // it is in the client's profile
+		tries = server.Tries()
+	}
 	started, err := a.auth.Begin(bounded, servers[i], auth.BeginOptions{})
 	switch {
 	case err == nil:
 		needed.URL = started.Link()
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+	case errors.Is(err, auth.ErrNotNeeded):
+		if server != nil {
+			awaitReturn(bounded, server, tries)
+		}
+		return needed, err
 	default:
 		return needed, err
 	}

@@ -87,7 +87,9 @@ func (s *Session) needsSignIn(ctx context.Context, m *jsonrpc.Message, serve met
 			return s.failure(m, err)
 		}
 		needed = again
-		link = s.link(ctx, &needed)
+		if link = s.link(ctx, &needed); link != nil && link.superfluous() {
+			link = nil
+		}
 	}
 	if ctx.Err() != nil {
 		return nil // the client does not wait any more

@@ -28,11 +28,11 @@ func TestSignInByToolResult(t *testing.T) {
 	equal(t, "the login tool", c.result("tools/call", `{"name":"plait_auth"}`), `{"content":[{"type":"text","text":"told"}]}`)
 	link := s.ask(c, "a_t", "a")
 	signIn(t, link)
+	equal(t, "a works at once", c.result("tools/call", `{"name":"a_t"}`), `{"name":"t"}`)
 	c.await("notifications/tools/list_changed", 1)
 	eventually(t, "a is there", func() bool {
 		return slices.Equal(names(t, c.result("tools/list", ""), "tools", "name"), []string{"a_t", "b_u"})
 	})
-	equal(t, "a works", c.result("tools/call", `{"name":"a_t"}`), `{"name":"t"}`)
 	equal(t, "who knows it may use the login tool", c.result("tools/call", `{"name":"plait_auth"}`), `{"content":[{"type":"text","text":"told"}]}`)
 	c.result("prompts/list", "")
 	c.result("resources/list", "")

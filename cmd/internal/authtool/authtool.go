@@ -9,6 +9,7 @@ package authtool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -112,6 +113,9 @@ func list(ctx context.Context, signIns SignIns) *mcp.CallToolResult {
 // signIn tells how to sign in.
 func signIn(ctx context.Context, signIns SignIns, name string) *mcp.CallToolResult {
 	needed, err := signIns.SignIn(ctx, name)
+	if errors.Is(err, auth.ErrNotNeeded) {
+		return mcp.NewToolResultText("No sign-in to " + needed.Server + " is needed now: call its tools.")
+	}
 	if err != nil {
 		text := err.Error()
 		if needed.Command != "" {

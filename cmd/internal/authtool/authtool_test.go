@@ -156,6 +156,9 @@ func TestTool(t *testing.T) {
 		t.Errorf("asked once more it says %s, not %s", again, text)
 	}
 	authtest.Visit(t, link+"/go")
+	if text, _ := c.tool(`{"server":"github"}`); text != "No sign-in to github is needed now: call its tools." {
+		t.Errorf("after the sign-in it says %s", text)
+	}
 	c.await("notifications/tools/list_changed", 1)
 	for hung := time.Now().Add(30 * time.Second); !slices.Equal(c.tools(), []string{"github_t"}); {
 		if time.Now().After(hung) {
