@@ -40,10 +40,19 @@ func TestAbuse(t *testing.T) {
 	all.Go(func() { crowd.idle(600) })
 	all.Go(func() { crowd.large(50) })
 	all.Go(func() { crowd.mistakes(100) })
-	for i := range 20 {
+	gone := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(gone)
+	}()
+	for i, here := 0, true; here; i++ { // an idle session would end
 		echoes(t, good, fmt.Sprint("meanwhile ", i))
+		select {
+		case <-gone:
+			here = false
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	all.Wait()
 	echoes(t, overHTTP(t, base+"/mcp"), "a new client")
 	if n := openFiles(p.cmd.Process.Pid); n > files+200+3*50 { // each session has some to its server
 		t.Errorf("%d open files during the flood, %d before", n, files)
