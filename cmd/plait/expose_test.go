@@ -144,7 +144,7 @@ func TestExposeMany(t *testing.T) {
 	until(t, "the end of all children", childless)
 	before.expectNoMore(t, p.cmd.Process.Pid)
 	until(t, "the end of what worked for them", func() bool { return goroutines() <= few+4 }) // with connections that are kept
-	if runtime.GOOS == "windows" { // which cannot ask for the stacks
+	if runtime.GOOS == "windows" {                                                            // which cannot ask for the stacks
 		return
 	}
 	signalTo(t, p, syscall.SIGQUIT)
