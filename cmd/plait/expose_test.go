@@ -103,7 +103,7 @@ func TestExposeStubborn(t *testing.T) {
 func TestExposeMany(t *testing.T) {
 	t.Parallel()
 	short(t)
-	const many = 200
+	const many, kept = 200, 4 // kept are connections
 	url, p := expose(t, []string{"GOTRACEBACK=all"}, []string{"--max-children", "200", "--idle", "5s"})
 	first := greets(t, url)
 	gone, _ := first.process(t, "")
@@ -143,8 +143,8 @@ func TestExposeMany(t *testing.T) {
 	expectGone(t, pids)
 	until(t, "the end of all children", childless)
 	before.expectNoMore(t, p.cmd.Process.Pid)
-	until(t, "the end of what worked for them", func() bool { return goroutines() <= few+4 }) // with connections that are kept
-	if runtime.GOOS == "windows" {                                                            // which cannot ask for the stacks
+	until(t, "the end of what worked for them", func() bool { return goroutines() <= few+kept })
+	if runtime.GOOS == "windows" { // which cannot ask for the stacks
 		return
 	}
 	signalTo(t, p, syscall.SIGQUIT)
