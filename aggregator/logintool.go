@@ -82,8 +82,8 @@ func (s *Session) Identities(ctx context.Context) []auth.IdentityStatus {
 
 // SignIn starts a sign-in to a server, by its name or that of its identity, and returns what to tell the person; it
 // joins one that is under way. It waits some seconds at most; then there is no link, only the command, as there is for a
-// client that no link would lead anywhere. The error is auth.ErrNotNeeded when somebody has signed in meanwhile: the
-// server is there then, or is down.
+// client that no link would lead anywhere. The error is auth.ErrNotNeeded when there is nothing to sign in to, as
+// after somebody has just done so: the server is back then, or is down.
 func (s *Session) SignIn(ctx context.Context, name string) (SignIn, error) {
 	a, v := s.agg, s.now.Load()
 	servers := v.cfg.Servers
