@@ -100,6 +100,11 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	// A message belongs to the session that was there when it arrived: a test that saw it arrive may end that
+	// session at once.
+	s.mu.Lock()
+	client := s.sessions[r.Header.Get("Mcp-Session-Id")]
+	s.mu.Unlock()
 	s.record(m, r.Header.Clone())
 	if s.Intercept != nil && s.Intercept(w, r, m) {
 		return
@@ -108,9 +113,6 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		s.initialize(w, m)
 		return
 	}
-	s.mu.Lock()
-	client := s.sessions[r.Header.Get("Mcp-Session-Id")]
-	s.mu.Unlock()
 	if client == nil {
 		w.WriteHeader(http.StatusNotFound)
 		return
