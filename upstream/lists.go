@@ -36,6 +36,7 @@ type list struct {
 	due     bool // it is to be read
 	stale   bool // the server said that it changed
 	loading bool // a goroutine reads it
+	untold  bool // it is another than before, and not every client knows yet
 	loaded  bool // it was read at least once, well or not
 	disk    bool // what is known is from the snapshot: the server has not confirmed it
 	err     error
@@ -69,9 +70,12 @@ func (s *Session) Want(l protocol.List) {
 }
 
 // Await waits until a list that is wanted is known, from the server or from the snapshot, or cannot be because
-// the server is down.
+// the server is down. By then clients have been told of what List returns.
 func (s *Session) Await(ctx context.Context, l protocol.List) error {
-	return s.await(ctx, func() bool { return !s.lists[l].read.IsZero() || s.answered(l) })
+	return s.await(ctx, func() bool {
+		k := &s.lists[l]
+		return !k.read.IsZero() && !k.untold || s.answered(l)
+	})
 }
 
 // AwaitRead waits until the server has been asked for a list that is wanted, or cannot be because it is down.
@@ -163,7 +167,7 @@ func (s *Session) take(l protocol.List) bool {
 	return true
 }
 
-// read reads a list once. Clients know that it changed before anybody finds it loaded.
+// read reads a list once. Clients know that it changed before anybody who awaits it goes on.
 func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 	defer s.kick()
 	got, err := s.fetch(ctx, link, l)
@@ -175,7 +179,7 @@ func (s *Session) read(ctx context.Context, link *link, l protocol.List) {
 	var doubted bool
 	s.change(func() {
 		k := &s.lists[l]
-		k.loading, doubted = false, !k.doubt.IsZero()
+		k.loading, k.untold, doubted = false, false, !k.doubt.IsZero()
 		if !gone {
 			k.loaded, k.err = true, err
 		}
@@ -214,6 +218,7 @@ func (s *Session) put(l protocol.List, got Items, err error) bool {
 	}
 	k.known = s.common.latest.sameList(l, now)
 	k.version++
+	k.untold = true
 	return true
 }
 
