@@ -112,9 +112,10 @@ func TestBothLoopbackAddresses(t *testing.T) {
 // TestM14PortHeldByStranger has a stranger on the port: a client whose redirect URI is fixed is told what to set,
 // another one gets the next port.
 func TestM14PortHeldByStranger(t *testing.T) {
-	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		port := freePort(t)
+		address := net.JoinHostPort(host, strconv.Itoa(port))
 		stranger := occupy(t, address)
-		port := stranger.Addr().(*net.TCPAddr).Port
 		r := newRig(t, config.Callback{Port: port})
 		_, err := r.broker.RedirectURI(t.Context(), flow.Redirect{})
 		taken, ok := errors.AsType[*flow.PortError](err)

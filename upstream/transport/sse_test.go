@@ -256,23 +256,28 @@ func TestSSECancelAndClose(t *testing.T) {
 	l := newLegacy()
 	l.on["never"] = func(*legacy, *jsonrpc.Message) {}
 	r := connectLegacy(t, l)
+	arrived := func(n int) { // messages
+		for len(l.snapshot()) < n && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(time.Millisecond, cancel)
+	var cancelled sync.WaitGroup
+	cancelled.Go(func() {
+		arrived(2)
+		cancel()
+	})
 	if _, err := r.Call(ctx, "2", jsonrpc.NewRequest("2", "never", nil)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Call() = %v", err)
 	}
+	cancelled.Wait()
 	r.want("3", "x/y", `{}`)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := r.call("4", "never")
 		ended <- err
 	}()
-	for len(l.snapshot()) < 4 {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-t.Context().Done():
-		}
-	}
+	arrived(4)
 	r.close()
 	if err := receive(t, ended, "the end of the call"); !errors.Is(err, ErrClosed) {
 		t.Errorf("the call ended with %v", err)
