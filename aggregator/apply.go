@@ -35,6 +35,7 @@ func (a *Aggregator) Apply(cfg *config.Config) config.Plan {
 		s.adopt(next.of(s.visitor.Profile))
 	}
 	a.required.adopt()
+	a.servers.Start()
 	a.drop(plan, next)
 	return plan
 }

@@ -67,7 +67,8 @@ func (s *Set) orphan(srv *server) {
 
 // Reopen returns the sessions of a client with servers after Apply, never nil: those of have whose
 // server stayed the same, with its new settings, and new ones, which take over what the client had set up with
-// the server of that name. retired are those that are not needed any more; Drain ends them.
+// the server of that name. retired are those that are not needed any more; Drain ends them. Shared sessions that take
+// over wait for Start.
 func (s *Set) Reopen(client Client, hello Hello, servers []*config.Server, have []*Session) (now, retired []*Session) {
 	now = make([]*Session, 0, len(servers))
 	for _, cfg := range servers {
@@ -90,6 +91,15 @@ func (s *Set) Reopen(client Client, hello Hello, servers []*config.Server, have 
 		}
 	}
 	return now, retired
+}
+
+// Start starts the shared sessions that take over from others, when all clients have been given theirs: what such a server
+// says at once, none of them shall miss.
+func (s *Set) Start() {
+	for _, session := range s.heirs {
+		session.start()
+	}
+	s.heirs = nil
 }
 
 // Require is Reopen with those of servers that are required, for plait itself, which only wants to know whether they can be

@@ -30,14 +30,15 @@ type Options struct {
 }
 
 // Set is the configured servers: those of the same name that can be used are one, whoever sees them by which rules. Any
-// goroutine may call its methods, but Apply, Reopen and Drain come one after the other, and nothing comes after Close.
+// goroutine may call its methods, but Apply, Reopen, Start and Drain come one after the other, and nothing comes after Close.
 // The servers that Open and Reopen are given are of the last Apply.
 type Set struct {
 	opts   Options
 	ctx    func() context.Context // parent of all sessions
 	cancel context.CancelFunc
 	drains sync.WaitGroup
-	local  *server // inside plait
+	local  *server    // inside plait
+	heirs  []*Session // shared ones that Start starts
 
 	mu       sync.Mutex
 	servers  []*server
@@ -144,6 +145,10 @@ func (s *Set) open(o opening) *Session {
 		}
 		if o.old != nil {
 			session.inherit(o.old, client)
+		}
+		if o.old != nil && srv.cfg.Shared {
+			s.heirs = append(s.heirs, session)
+			break
 		}
 		session.start()
 	}
