@@ -26,7 +26,7 @@ type armada struct {
 	tabs    string // where the browser writes, a line each: who opened it, and at what
 
 	mu     sync.Mutex
-	tokens map[string]bool // that the server got
+	tokens map[string]map[string]bool // that the server got, and in which sessions
 	calls  int
 }
 
@@ -34,11 +34,17 @@ type armada struct {
 func launch(t *testing.T, settings ...string) *armada {
 	t.Helper()
 	dir := t.TempDir()
-	f := &armada{t: t, tabs: filepath.Join(dir, "tabs"), tokens: map[string]bool{}}
+	f := &armada{t: t, tabs: filepath.Join(dir, "tabs"), tokens: map[string]map[string]bool{}}
 	next := server.NewStreamableHTTPServer(newStory())
 	f.as = authtest.Guard(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
-		f.tokens[r.Header.Get("Authorization")] = true
+		token := r.Header.Get("Authorization")
+		if f.tokens[token] == nil {
+			f.tokens[token] = map[string]bool{}
+		}
+		if session := r.Header.Get("Mcp-Session-Id"); session != "" {
+			f.tokens[token][session] = true
+		}
 		f.mu.Unlock()
 		next.ServeHTTP(w, r)
 	}), settings...)
@@ -168,11 +174,17 @@ func (f *armada) call() (stop func()) {
 	}
 }
 
-// came returns how many tokens the server got until now.
+// came returns how many tokens the server got until now of every member.
 func (f *armada) came() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.tokens)
+	n := 0
+	for _, sessions := range f.tokens {
+		if len(sessions) == len(f.members) {
+			n++
+		}
+	}
+	return n
 }
 
 // TestFleet has a dozen processes of plait come to one server at the same time: cold, with the leader killed while the
@@ -192,10 +204,10 @@ func TestFleet(t *testing.T) {
 	}
 	stop := f.call()
 	for n := range 3 {
-		until(t, "the next token", func() bool { return f.came() == n+1 })
+		until(t, "everybody to have the next token", func() bool { return f.came() == n+1 })
 		f.as.RefuseKnown()
 	}
-	until(t, "the next token", func() bool { return f.came() == 4 })
+	until(t, "everybody to have the last token", func() bool { return f.came() == 4 })
 	stop()
 	if stats := f.as.Stats(t); stats.Token != 4 || stats.Reuse != 0 || stats.Register != 1 {
 		t.Errorf("expired three times: %+v", stats)
