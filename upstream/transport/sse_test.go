@@ -258,7 +258,10 @@ func TestSSECancelAndClose(t *testing.T) {
 	r := connectLegacy(t, l)
 	arrived := func(n int) { // messages
 		for len(l.snapshot()) < n && t.Context().Err() == nil {
-			time.Sleep(time.Millisecond)
+			select {
+			case <-time.After(time.Millisecond):
+			case <-t.Context().Done():
+			}
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
