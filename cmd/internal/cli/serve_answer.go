@@ -78,13 +78,15 @@ func (g *gateway) answer(ctx context.Context, name string) control.Answer {
 
 // Status implements control.Handler.
 func (l *live) Status(ctx context.Context) control.Status {
-	now := l.gateway.Status()
+	l.whole.RLock()
+	now, urls := l.gateway.Status(), *l.entrance.urls.Load()
 	l.mu.Lock()
 	profile, last := l.cfg.Profile, l.last
-	l.mu.Unlock() // what follows may wait for a keyring
+	l.mu.Unlock()
+	l.whole.RUnlock() // what follows may wait for a keyring
 	s := control.Status{
 		PID: os.Getpid(), Version: readVersion().Version, Config: l.file, Profile: profile, Started: l.started,
-		Generation: now.Generation, Since: now.Since, Reload: last, URLs: *l.entrance.urls.Load(), Clients: []control.Client{},
+		Generation: now.Generation, Since: now.Since, Reload: last, URLs: urls, Clients: []control.Client{},
 	}
 	for _, c := range now.Clients {
 		client := control.Client{Name: c.Name, Version: c.Version, Profile: c.Profile, Since: moment(c.Since), Servers: []control.Server{}}

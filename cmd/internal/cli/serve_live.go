@@ -34,6 +34,8 @@ type live struct {
 	asks     chan chan<- control.Outcome
 	watcher  *watch.Watcher // of run; nil when nothing is watched
 
+	whole sync.RWMutex // held while some parts of plait have the next configuration, and others the last
+
 	mu   sync.Mutex
 	cfg  *config.Config
 	last *control.Outcome // of the last reload; nil before the first
@@ -104,6 +106,8 @@ func (l *live) reload(ctx context.Context, cause string) control.Outcome {
 		l.watchAlso(before, cfg)
 		return o
 	}
+	l.whole.Lock()
+	defer l.whole.Unlock()
 	l.gateway.accounts.apply(cfg)
 	plan := l.gateway.Apply(cfg) //nolint:contextcheck // sessions live in the context of the Aggregator
 	l.entrance.adopt(ctx, way)
