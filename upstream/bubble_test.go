@@ -99,8 +99,9 @@ func (*nobody) Changed(*Session, protocol.List) {}
 func (*nobody) SignInChanged(*Session) {}
 
 // open opens a session of one more client and returns it, and what releases it.
-func (b *bubble) open() (*Session, func()) {
-	client := &nobody{}
+func (b *bubble) open() (*Session, func()) { return b.openFor(&nobody{}) }
+
+func (b *bubble) openFor(client Client) (*Session, func()) {
 	sessions := b.set.Open(client, Hello{Version: protocol.Latest, Params: jsonrpc.Raw(
 		`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)}, []*config.Server{b.set.servers[0].cfg})
 	return sessions[0], func() { b.set.Release(client, sessions) }

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/plait-mcp/plait/config"
-	"github.com/plait-mcp/plait/upstream/jsonrpc"
 	"github.com/plait-mcp/plait/upstream/protocol"
 )
 
@@ -23,11 +21,8 @@ func TestAwaitLetsClientsHearFirst(t *testing.T) {
 	d := &diary{tools: `[{"name":"a"}]`}
 	inBubble(t, lazily(), d.ServeHTTP, func(b *bubble) {
 		client := &slow{heard: make(chan struct{})}
-		sessions := b.set.Open(client, Hello{Version: protocol.Latest, Params: jsonrpc.Raw(
-			`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)},
-			[]*config.Server{b.set.servers[0].cfg})
-		defer b.set.Release(client, sessions)
-		s := sessions[0]
+		s, release := b.openFor(client)
+		defer release()
 		s.Want(protocol.Tools)
 		synctest.Wait()
 		known := make(chan error, 1)

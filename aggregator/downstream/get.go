@@ -49,8 +49,10 @@ func (h *HTTP) delete(w *response, r *http.Request, c Client) {
 	if s == nil {
 		return
 	}
-	if h.hide(s) {
-		h.work.Go(func() { h.bury(s) }) // servers take their time
+	if !h.hide(s) { // another one has ended it meanwhile
+		h.unknown(w, r)
+		return
 	}
+	h.work.Go(func() { h.bury(s) }) // servers take their time
 	w.empty(http.StatusNoContent)
 }

@@ -189,11 +189,16 @@ func (h *HTTP) sessionOf(w *response, r *http.Request, c Client) *session {
 	}
 	s := h.find(id, c)
 	if s == nil || s.single {
-		h.refuse(w, r, http.StatusNotFound, "there is no such session; send initialize to begin another")
+		h.unknown(w, r)
 		return nil
 	}
 	w.session = s
 	return s
+}
+
+// unknown refuses a request of a session that is not there.
+func (h *HTTP) unknown(w *response, r *http.Request) {
+	h.refuse(w, r, http.StatusNotFound, "there is no such session; send initialize to begin another")
 }
 
 // read reads the message in the body, or refuses the request and returns nil.

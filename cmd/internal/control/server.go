@@ -95,9 +95,8 @@ func listen(ctx context.Context, o Options) (net.Listener, error) {
 		}
 		if isShort(folder) {
 			o.Log.Info("the name of the usual folder is too long for a socket", "socket", l.Addr().String())
-		} else {
-			o.Log.Debug("commands can reach this process", "socket", l.Addr().String())
 		}
+		o.Log.Debug("commands can reach this process", "socket", l.Addr().String())
 		return l, nil
 	}
 	if problems == nil {
